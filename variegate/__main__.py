@@ -1,0 +1,7 @@
+"""`python -m variegate`."""
+
+import sys
+
+from variegate.cli import main
+
+sys.exit(main())

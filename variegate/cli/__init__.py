@@ -1,0 +1,89 @@
+"""The command line: each verb parses, makes one library call, and writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from variegate._version import __version__
+from variegate.errors import VariegateError
+
+__all__ = ["cli", "main"]
+
+# Verb -> (module, one line of help). A verb's module is imported when it is called, so that --help is quick.
+VERBS = {
+    "measure": ("measure", "Measure the diversity of one or several data sets."),
+    "select": ("select", "Choose rows of a pool and write them."),
+    "embed": ("views", "Fill the cache with vectors ahead of time."),
+    "tokenize": ("views", "Fill the cache with token ids ahead of time."),
+    "list": ("listing", "Show metrics, strategies, embedders, tokenizers and schemas."),
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"variegate.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="variegate %(version)s")
+def cli() -> None:
+    """Measure, control and maximise the diversity of instruction-tuning data.
+
+    \b
+    variegate measure pool.jsonl
+    variegate select pool.jsonl --size 1000 --strategy novelselect -o subset.jsonl
+    variegate measure pool.jsonl subset.jsonl --size-matched 1000 --seeds 5
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, 1 for a failure, 2 for bad usage or bad data."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        status = cli.main(args=[one for one in given if one != "--debug"], prog_name="variegate", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "variegate"
+        return _say(f"{error.format_message()} See {context} --help.", 2)
+    except VariegateError as error:
+        if debug:
+            raise
+        return _say(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("stopped; what is cached so far is kept.", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone; what is still buffered must not raise once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        return _say("out of memory. Measure a part of the data with --size-matched, or use a machine with more.", 1)
+    except Exception as error:
+        if debug:
+            raise
+        first = (str(error).splitlines() or [""])[0]
+        return _say(f"failed: {type(error).__name__}: {first} (--debug shows where).", 1)
+
+
+def _say(message: str, status: int) -> int:
+    click.echo(f"variegate: {' '.join(message.split())}", err=True)
+    return status

@@ -1,0 +1,65 @@
+"""`variegate list`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+__all__ = ["list_command", "tables"]
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def tables() -> dict[str, Table]:
+    """Return what can be listed: name -> header and rows. The README's tables are checked against these."""
+    from variegate.data.schema import SCHEMAS
+    from variegate.metrics import GROUPS, METRICS
+    from variegate.strategies import STRATEGIES
+    from variegate.views.clusters import TOPICS
+    from variegate.views.embed import EMBEDDERS
+    from variegate.views.tokens import TOKENIZERS
+
+    groups = {name: group for group, names in GROUPS.items() if group != "all" for name in names}
+    return {
+        "metrics": (
+            ["metric", "measures", "larger means", "needs", "group", "range", "unit", "cost", "source"],
+            [
+                [
+                    spec.name, spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.view,
+                    groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
+                ]
+                for spec in METRICS.values()
+            ],
+        ),
+        "strategies": (
+            ["strategy", "does", "cost", "when to use", "source"],
+            [[spec.name, spec.does, spec.cost, spec.when, spec.source] for spec in STRATEGIES.values()],
+        ),
+        "embedders": (["embedder", "what it is"], [[name, text] for name, text in EMBEDDERS.items()]),
+        "tokenizers": (["tokenizer", "what it is"], [[name, text] for name, text in TOKENIZERS.items()]),
+        "topics": (["topics", "what they are"], [[name, text] for name, text in TOPICS.items()]),
+        "schemas": (
+            ["schema", "fields", "detected"],
+            [[schema.name, schema.fields, "yes" if schema.detected else "only with --schema"] for schema in SCHEMAS.values()],
+        ),
+    }  # fmt: skip
+
+
+@click.command("list")
+@click.argument(
+    "what", required=False, type=click.Choice(["metrics", "strategies", "embedders", "tokenizers", "topics", "schemas"])
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def list_command(what: str | None, as_json: bool) -> None:
+    """Show what there is: metrics, strategies, embedders, tokenizers, topics, schemas; all of it if none is named."""
+    from variegate.cli.tables import print_table
+
+    chosen = {name: table for name, table in tables().items() if what in (None, name)}
+    if as_json:
+        plain = {name: [dict(zip(header, row, strict=True)) for row in rows] for name, (header, rows) in chosen.items()}
+        click.echo(json.dumps(plain[what] if what else plain, indent=1, ensure_ascii=False))
+        return
+    for header, rows in chosen.values():
+        print_table(header, rows)

@@ -1,0 +1,133 @@
+"""Options that several verbs share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from variegate.errors import ParameterError
+
+if TYPE_CHECKING:
+    from variegate.corpus import Corpus
+
+__all__ = ["data_options", "load_reported", "pairs", "prepare", "say", "side_option", "values"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SIDE_HELP = "Which turns to look at: the user's, the assistant's, or both in order."
+
+
+def data_options(command: Command) -> Command:
+    """Add the options of every verb that reads data."""
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        click.option("--quiet", is_flag=True, help="No report of what was read, no progress."),
+        click.option(
+            "--cache", metavar="DIR|off", help="Where derived data is kept. [default: $VARIEGATE_CACHE or the user's cache]"
+        ),
+        click.option(
+            "--bad-rows", type=click.Path(path_type=Path), metavar="FILE", help="Where --on-bad-row skip lists the rows left out."
+        ),
+        click.option(
+            "--on-bad-row",
+            type=click.Choice(["error", "skip"]),
+            default="error",
+            show_default=True,
+            help="At a row that cannot be read.",
+        ),
+        click.option(
+            "--columns", metavar="PART=FIELD,...", help="Which field plays which part, e.g. instruction=question,response=answer."
+        ),
+        click.option(
+            "--schema", metavar="NAME", help="Read rows by this schema (variegate list schemas); detected if not given."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def side_option(*more: str) -> Callable[[Command], Command]:
+    """Make the --side option, with values beyond the three sides."""
+    return click.option(
+        "--side", type=click.Choice(["instruction", "response", "both", *more]), default="both", show_default=True, help=SIDE_HELP
+    )
+
+
+def prepare(cache: str | None, quiet: bool) -> None:
+    """Set up what holds for a whole command."""
+    from variegate.progress import report_to_terminal
+    from variegate.views.cache import use_cache
+
+    use_cache(cache)
+    if not quiet:
+        report_to_terminal()
+
+
+def say(message: str, quiet: bool = False) -> None:
+    """Tell a person something, on stderr."""
+    if not quiet:
+        click.echo(message, err=True)
+
+
+def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path, quiet: bool) -> Corpus:
+    """Load a data set and report what was detected and which rows were left out."""
+    from variegate.corpus import load
+
+    corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row)
+    if corpus.given_vectors is not None:
+        n, d = corpus.given_vectors.shape
+        say(f"{corpus.name}: {n:,} vectors of {d} dimensions", quiet)
+        return corpus
+    for source in corpus.sources:
+        how = "detected" if source.detected else "as asked"
+        say(f"{source.name}: {len(source.rows):,} rows, schema {source.schema.name} ({how})", quiet)
+        for note in source.notes:
+            say(f"{source.name}: note: {note}")
+    if corpus.multi_turn:
+        say(f"{corpus.name}: {corpus.multi_turn:,} rows have several user turns", quiet)
+    if corpus.skipped:
+        _write_bad_rows(corpus, bad_rows)
+        say(f"{corpus.name}: {len(corpus.skipped):,} bad rows left out, listed in {bad_rows}")
+    return corpus
+
+
+def _write_bad_rows(corpus: Corpus, path: Path) -> None:
+    from variegate.storage import whole_file
+
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        for bad in corpus.skipped:
+            row = {"file": bad.file, "place": bad.place, "row": bad.row, "reason": bad.reason}
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def pairs(text: str | None, option: str) -> dict[str, str] | None:
+    """Read "a=b,c=d"."""
+    if text is None:
+        return None
+    found = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise ParameterError(
+                f"{option} takes PART=FIELD,..., for example instruction=question,response=answer. Got {text!r} instead."
+            )
+        found[key.strip()] = value.strip()
+    return found
+
+
+def values(settings: Iterable[str]) -> dict[str, Any]:
+    """Read KEY=VALUE settings; numbers, true, false and null mean what they mean in JSON, inf is infinity."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not (key and equals):
+            raise ParameterError(f"--set takes KEY=VALUE, for example --set first=0. Got {setting!r} instead.")
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            found[key] = float("inf") if text.lower() in ("inf", "infinity") else text
+    return found

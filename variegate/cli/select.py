@@ -1,0 +1,110 @@
+"""`variegate select`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from variegate.cli.options import data_options, load_reported, prepare, say, side_option, values
+from variegate.errors import ParameterError
+
+if TYPE_CHECKING:
+    from variegate.corpus import Corpus
+    from variegate.strategies import Selection
+
+__all__ = ["select_command"]
+
+
+@click.command("select")
+@click.argument("pool")
+@click.option("--size", type=int, required=True, metavar="N", help="How many rows to choose.")
+@click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
+@side_option()
+@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The subset, in the pool's schema."
+)
+@data_options
+def select_command(
+    pool: str,
+    size: int,
+    strategy: str,
+    side: str,
+    embedder: str,
+    reference: str | None,
+    seed: int,
+    settings: tuple[str, ...],
+    output: Path,
+    schema: str | None,
+    columns: str | None,
+    on_bad_row: str,
+    bad_rows: Path | None,
+    cache: str | None,
+    quiet: bool,
+) -> None:
+    """Choose rows of a pool and write them, in the pool's schema with every column.
+
+    Beside OUT goes OUT.selection.json: which rows, in picking order, and how they were chosen. A .npy pool has no rows to
+    write: there OUT is that record alone.
+
+    \b
+    variegate select pool.jsonl --size 1000 -o subset.jsonl
+    variegate select pool.parquet --size 500 --strategy k_center --set metric=cosine -o subset.parquet
+    """
+    from variegate.data.write import check_writable
+    from variegate.strategies import STRATEGIES, select
+
+    prepare(cache, quiet)
+    if strategy not in STRATEGIES:
+        from variegate.errors import unknown_name
+
+        raise unknown_name("strategy", strategy, list(STRATEGIES))
+    if not pool.endswith(".npy"):
+        check_writable(output)
+    params = values(settings)
+    reserved = {"data", "size", "strategy", "side", "embedder", "reference", "seed"} & params.keys()
+    if reserved:
+        raise ParameterError(f"--set {min(reserved)}=... is an option of its own: --{min(reserved)}.")
+    listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
+    corpus = load_reported(pool, schema, columns, on_bad_row, listed, quiet)
+    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, listed, quiet)
+    _refuse_overwriting(output, [corpus, against])
+    selection = select(corpus, size, strategy, side=side, embedder=embedder, reference=against, seed=seed, **params)
+    for note in selection.notes:
+        say(f"note: {note}", quiet)
+    _write(corpus, selection, output, quiet)
+
+
+def _refuse_overwriting(output: Path, corpora: list[Corpus | None]) -> None:
+    for corpus in corpora:
+        for name in [source.name for source in corpus.sources] or [corpus.name] if corpus else []:
+            if output.exists() and Path(name).exists() and output.samefile(name):
+                raise ParameterError(
+                    f"{output}: is the data that was read; writing here would destroy it. Choose another name for -o."
+                )
+
+
+def _write(corpus: Corpus, selection: Selection, output: Path, quiet: bool) -> None:
+    from variegate.storage import whole_file, whole_files
+
+    record = selection.as_dict()
+    # In the record rows are numbered as in the pool's files, also where bad rows were left out.
+    record["indices"] = corpus.numbers[selection.indices].tolist()
+    record["pool"]["skipped"] = len(corpus.skipped)
+    text = json.dumps(record, ensure_ascii=False) + "\n"
+    if corpus.given_vectors is not None:
+        with whole_file(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        say(f"{selection.n:,} rows chosen, recorded in {output}", quiet)
+        return
+    beside = output.with_name(output.name + ".selection.json")
+    with whole_files(output, beside) as (rows_path, record_path):
+        corpus.take(selection.indices).write(rows_path, named=output)
+        record_path.write_text(text, encoding="utf-8")
+    say(f"{selection.n:,} of {len(corpus):,} rows written to {output}, how they were chosen to {beside}", quiet)

@@ -1,0 +1,86 @@
+"""`variegate embed` and `variegate tokenize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+from variegate.cli.options import data_options, load_reported, prepare, say, side_option
+from variegate.data.record import SIDES, Side
+from variegate.errors import ParameterError
+
+__all__ = ["embed_command", "tokenize_command"]
+
+
+def _wanted(side: str) -> tuple[Side, ...]:
+    return SIDES if side == "all" else (cast(Side, side),)
+
+
+def _cache_in_use() -> str:
+    from variegate.views.cache import cache_root
+
+    root = cache_root()
+    if root is None:
+        raise ParameterError("With --cache off there is no cache to fill. Pass a folder, or leave the option out.")
+    return str(root)
+
+
+@click.command("embed")
+@click.argument("pool")
+@side_option("all")
+@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@data_options
+def embed_command(
+    pool: str,
+    side: str,
+    embedder: str,
+    schema: str | None,
+    columns: str | None,
+    on_bad_row: str,
+    bad_rows: Path | None,
+    cache: str | None,
+    quiet: bool,
+) -> None:
+    """Fill the cache with a pool's vectors; a run that was stopped goes on where it was.
+
+    \b
+    variegate embed pool.jsonl --side all
+    variegate embed pool.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
+    """
+    prepare(cache, quiet)
+    where = _cache_in_use()
+    corpus = load_reported(pool, schema, columns, on_bad_row, bad_rows or Path("variegate.bad-rows.jsonl"), quiet)
+    for one in _wanted(side):
+        n, d = corpus.vectors(one, embedder).shape
+        say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions in {where}", quiet)
+
+
+@click.command("tokenize")
+@click.argument("pool")
+@side_option("all")
+@click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
+@data_options
+def tokenize_command(
+    pool: str,
+    side: str,
+    tokenizer: str,
+    schema: str | None,
+    columns: str | None,
+    on_bad_row: str,
+    bad_rows: Path | None,
+    cache: str | None,
+    quiet: bool,
+) -> None:
+    """Fill the cache with a pool's token ids; a run that was stopped goes on where it was.
+
+    \b
+    variegate tokenize pool.jsonl --tokenizer meta-llama/Llama-3.1-8B
+    """
+    prepare(cache, quiet)
+    where = _cache_in_use()
+    corpus = load_reported(pool, schema, columns, on_bad_row, bad_rows or Path("variegate.bad-rows.jsonl"), quiet)
+    for one in _wanted(side):
+        tokens = corpus.tokens(one, tokenizer)
+        say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", quiet)

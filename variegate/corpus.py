@@ -1,0 +1,394 @@
+"""The corpus: records and their views, each built once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.data.record import SIDES, Side
+from variegate.data.schema import RowError
+from variegate.data.sources import Source, is_dataset, open_sources
+from variegate.data.write import write_rows
+from variegate.errors import DataError, ParameterError, bad_parameter, name_rows
+from variegate.progress import track
+from variegate.storage import whole_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from variegate.views.tokens import Tokens
+
+__all__ = ["BadRow", "Corpus", "load"]
+
+Ints = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read, kept aside by `on_bad_row="skip"`."""
+
+    file: str
+    place: str
+    row: int
+    reason: str
+
+
+@dataclass
+class Corpus:
+    """Rows of a data set and what is derived from them.
+
+    Build one with :func:`load`. A corpus made from a `.npy` file or an array holds vectors only.
+
+    Attributes:
+        name: what to call it in results.
+        sources: the files (or Hub splits) that it came from; empty for vectors.
+        origin: (n, 2) int64, for each row its source and its position there.
+        numbers: (n,) int64, for each row its number among all rows of the sources, bad ones counted.
+        sides: side -> texts, as a chunked Arrow array of length n.
+        skipped: the bad rows that were left out.
+        given_vectors: (n, d) float32 for a corpus of vectors.
+    """
+
+    name: str
+    sources: list[Source]
+    origin: Ints
+    numbers: Ints
+    sides: dict[Side, pa.ChunkedArray]
+    skipped: list[BadRow] = field(default_factory=list)
+    given_vectors: Vectors | None = None
+    multi_turn: int = 0
+    _views: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    @classmethod
+    def from_vectors(cls, vectors: NDArray[Any], name: str = "vectors") -> Corpus:
+        """Make a corpus of vectors alone, shape (n, d), any float type."""
+        if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "fiu":
+            raise DataError(f"{name}: vectors must be numbers of shape (rows, dimensions), got {vectors.dtype} {vectors.shape}.")
+        n = len(vectors)
+        origin = np.stack([np.zeros(n, np.int64), np.arange(n)], axis=1)
+        kept = vectors if vectors.dtype == np.float64 else np.asarray(vectors, np.float32)
+        return cls(name, [], origin, np.arange(n), {}, given_vectors=kept)
+
+    @property
+    def row_count(self) -> int:
+        """Number of rows in the sources, bad ones counted."""
+        return sum(len(source.rows) for source in self.sources) or len(self)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content: of the bytes where it is one file, of all the files' hashes where it is several."""
+        digests = [source.sha256 for source in self.sources]
+        if len(digests) == 1 and digests[0]:
+            return digests[0]
+        hasher = hashlib.sha256()
+        if self.given_vectors is not None:
+            hasher.update(np.ascontiguousarray(self.given_vectors).tobytes())
+        elif all(digests):
+            hasher.update("\n".join(digest for digest in digests if digest).encode())
+        else:
+            hasher.update(self.text_digest("both").encode())
+        return hasher.hexdigest()
+
+    def texts(self, side: Side) -> pa.ChunkedArray:
+        """Return the texts of one side, length n.
+
+        Raises:
+            DataError: the data set has no such side.
+        """
+        if side not in SIDES:
+            raise bad_parameter("side", "a view", f"one of {', '.join(SIDES)}", side)
+        if self.given_vectors is not None:
+            raise DataError(f"{self.name}: holds vectors only, so nothing that needs text can be computed on it.")
+        if side not in self.sides:
+            raise DataError(f"{self.name}: has no {side} side (schema {self.sources[0].schema.name}).")
+        return self.sides[side]
+
+    def text_digest(self, side: Side) -> str:
+        """Return a hash of one side's texts that does not depend on how they are chunked."""
+        return cast(str, self._once(("digest", side), lambda: _digest_texts(self.texts(side))))
+
+    def vectors(self, side: Side = "both", embedder: str = "static") -> Vectors:
+        """Return the vectors of one side, shape (n, d), computed once and cached on disk.
+
+        Raises:
+            DataError: a vector is zero or not finite; the message names the rows.
+        """
+        from variegate.views.embed import embed_texts
+
+        if self.given_vectors is not None:
+            return self._once(("vectors",), lambda: _checked(self.given_vectors, self.name, self.numbers))
+        return self._once(
+            ("vectors", side, embedder),
+            lambda: _checked(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers),
+        )
+
+    def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
+        if embedder.startswith("column:"):
+            return _stack(self.name, self.column(embedder.removeprefix("column:")))
+        if embedder.endswith(".npy"):
+            vectors = read_vectors(embedder)
+            if len(vectors) != self.row_count:
+                raise DataError(f"{embedder}: holds {len(vectors)} vectors, but {self.name} has {self.row_count} rows.")
+            return vectors if len(self) == self.row_count else vectors[self.numbers]
+        return cast(Vectors, embed_texts(self.texts(side), embedder, self.text_digest(side)))
+
+    def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
+        """Return the token ids of one side, computed once and cached on disk."""
+        from variegate.views.tokens import tokenize_texts
+
+        return self._once(
+            ("tokens", side, tokenizer),
+            lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side)),
+        )
+
+    def clusters(self, side: Side, embedder: str, topics: str, fitted_on: Corpus) -> Ints:
+        """Return the k-means cluster of each row, shape (n,), fitted on the vectors of a corpus (this one, or another)."""
+        from variegate.views.clusters import kmeans_labels, kmeans_size
+
+        return cast(
+            Ints,
+            self._once(
+                ("clusters", side, embedder, topics, fitted_on.name),
+                lambda: kmeans_labels(self.vectors(side, embedder), fitted_on.vectors(side, embedder), kmeans_size(topics)),
+            ),
+        )
+
+    def labels(self, column: str) -> Ints:
+        """Return a number for the value of one field in each row, shape (n,)."""
+        from variegate.views.clusters import column_labels
+
+        return cast(Ints, self._once(("labels", column), lambda: column_labels(self.column(column))))
+
+    def column(self, name: str) -> list[Any]:
+        """Return one field of every row as it stands in the data, length n.
+
+        Raises:
+            DataError: a row lacks the field.
+        """
+        values = []
+        for source_at, source in enumerate(self.sources):
+            positions = self.origin[self.origin[:, 0] == source_at, 1]
+            for position, row in _rows_at(source, positions):
+                if name not in row:
+                    known = ", ".join(map(str, row))
+                    raise DataError(f"{source.name}, {source.rows.where(position)}: lacks the field '{name}'. It has: {known}.")
+                values.append(row[name])
+        if not self.sources:
+            raise DataError(f"{self.name}: holds vectors only, so it has no field '{name}'.")
+        order = np.argsort(np.concatenate([np.flatnonzero(self.origin[:, 0] == at) for at in range(len(self.sources))]))
+        return [values[at] for at in order]
+
+    def take(self, rows: Sequence[int] | Ints, name: str | None = None) -> Corpus:
+        """Return the corpus of some rows, in the order given; views that were built come along."""
+        import pyarrow as pa
+
+        at = np.asarray(rows, np.int64)
+        sides = {side: texts.take(pa.array(at)) for side, texts in self.sides.items()}
+        part = Corpus(name or self.name, self.sources, self.origin[at], self.numbers[at], sides)
+        if self.given_vectors is not None:
+            part.given_vectors = self.given_vectors[at]
+        for key, view in self._views.items():
+            if key[0] == "vectors":
+                part._views[key] = view[at]
+            elif key[0] == "tokens":
+                part._views[key] = view.take(at)
+        return part
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the raw rows, with every column that they came with."""
+        return [self.sources[source].rows.take([position])[0] for source, position in self.origin.tolist()]
+
+    def write(self, path: str | Path, named: Path | None = None) -> None:
+        """Write the raw rows in the schema that they came in; the format goes by the file's ending."""
+        if self.given_vectors is not None:
+            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
+        places = [(self.sources[source].rows, position) for source, position in self.origin.tolist()]
+        if named is not None:
+            write_rows(Path(path), places, named)
+            return
+        with whole_file(Path(path)) as temporary:
+            write_rows(temporary, places, Path(path))
+
+    def to_dataset(self) -> Any:
+        """Return the raw rows as a `datasets.Dataset`."""
+        try:
+            import datasets
+        except ImportError:
+            from variegate.errors import missing_extra
+
+            raise missing_extra("datasets", "hub", "Corpus.to_dataset") from None
+        return datasets.Dataset.from_list(self.rows())
+
+    def _once(self, key: tuple[Any, ...], build: Any) -> Any:
+        if key not in self._views:
+            self._views[key] = build()
+        return self._views[key]
+
+
+def load(
+    data: Any,
+    *,
+    schema: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_bad_row: str = "error",
+    name: str | None = None,
+) -> Corpus:
+    """Load a data set.
+
+    Args:
+        data: a path (jsonl, json, csv, tsv, parquet, arrow, also .gz or .zst; .npy for vectors), a folder, "-" for stdin,
+            a URL, a Hugging Face Hub id (`name/set:config@split`), a `datasets.Dataset`, an array of shape (n, d), or a
+            list of paths to be joined.
+        schema: a name from `variegate list schemas`; detected if None.
+        columns: which field plays which part, in place of a schema: `{"instruction": "question", "response": "answer"}`.
+        on_bad_row: "error" stops at the first bad row; "skip" leaves bad rows out and lists them in `Corpus.skipped`.
+        name: what to call it in results; the path if None.
+
+    Raises:
+        DataError: the data cannot be read; the message names file, row and field.
+    """
+    if on_bad_row not in ("error", "skip"):
+        raise bad_parameter("on_bad_row", "load", "'error' or 'skip'", on_bad_row)
+    if isinstance(data, Corpus):
+        return data
+    if isinstance(data, np.ndarray):
+        return Corpus.from_vectors(data, name or "vectors")
+    several = list(data) if isinstance(data, list | tuple) else [data]
+    if not several:
+        raise ParameterError("No data given.")
+    if len(several) == 1 and str(several[0]).endswith(".npy") and not is_dataset(several[0]):
+        return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
+    sources = [source for part in several for source in open_sources(part, schema, columns)]
+    label = name or (", ".join(map(str, several)) if not is_dataset(several[0]) else "dataset")
+    return _read(label, sources, on_bad_row)
+
+
+def read_vectors(path: str) -> Vectors:
+    """Open a `.npy` file of vectors, memory-mapped.
+
+    Raises:
+        DataError: it is missing, damaged, or not of shape (n, d).
+    """
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file.") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path}: is no readable .npy file ({(str(error).splitlines() or [''])[0]}).") from None
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.size:
+        what = f"{vectors.dtype} of shape {vectors.shape}" if isinstance(vectors, np.ndarray) else "an archive"
+        raise DataError(f"{path}: must hold floats of shape (rows, dimensions) but holds {what}.")
+    return cast(Vectors, vectors)
+
+
+def _read(name: str, sources: list[Source], on_bad_row: str) -> Corpus:
+    import pyarrow as pa
+
+    texts: dict[Side, list[pa.Array]] = {side: [] for side in SIDES}
+    pending: dict[Side, list[str]] = {side: [] for side in SIDES}
+    origin: list[tuple[int, int]] = []
+    skipped: list[BadRow] = []
+    first = multi_turn = 0
+    numbers: list[int] = []
+
+    def flush() -> None:
+        for side, strings in pending.items():
+            texts[side].append(pa.array(strings, pa.large_string()))
+            strings.clear()
+
+    with track(f"reading {name}", sum(len(source.rows) for source in sources)) as advance:
+        for at, source in enumerate(sources):
+            for position, raw in enumerate(source.rows.parsed()):
+                try:
+                    if isinstance(raw, RowError):
+                        raise raw
+                    record = source.schema.record(raw)
+                except RowError as error:
+                    skipped.append(BadRow(source.name, source.rows.where(position), first + position, str(error)))
+                    if on_bad_row == "error":
+                        raise DataError(_bad_row_message(skipped[0], source)) from None
+                    continue
+                origin.append((at, position))
+                numbers.append(first + position)
+                multi_turn += sum(turn.role == "user" for turn in record.turns) > 1
+                for side in SIDES:
+                    pending[side].append(record.side(side))
+                if len(pending["both"]) == CHUNK:
+                    flush()
+                    advance(CHUNK)
+            first += len(source.rows)
+    flush()
+    if not origin:
+        raise DataError(f"{name}: no row could be read; the first, {skipped[0].place}, {skipped[0].reason}.")
+    sides: dict[Side, Any] = {side: pa.chunked_array(arrays, pa.large_string()) for side, arrays in texts.items()}
+    if not all(source.schema.has_response for source in sources):
+        sides = {"instruction": sides["instruction"]}
+    elif not any(len(text) for text in _strings(sides["instruction"])):
+        del sides["instruction"]
+    return Corpus(name, sources, np.array(origin, np.int64), np.array(numbers, np.int64), sides, skipped, multi_turn=multi_turn)
+
+
+def _bad_row_message(bad: BadRow, source: Source) -> str:
+    how = "detected" if source.detected else "as asked"
+    return (
+        f"{bad.file}, {bad.place}: {bad.reason} (schema {source.schema.name}, {how}). "
+        "Correct the row, or pass --on-bad-row skip to go on without bad rows."
+    )
+
+
+def _strings(texts: pa.ChunkedArray) -> Iterable[str]:
+    for chunk in texts.chunks:
+        yield from chunk.to_pylist()
+
+
+def _rows_at(source: Source, positions: Ints) -> Iterable[tuple[int, dict[str, Any]]]:
+    for start in range(0, len(positions), CHUNK):
+        part = positions[start : start + CHUNK].tolist()
+        yield from zip(part, source.rows.take(part), strict=True)
+
+
+def _digest_texts(texts: pa.ChunkedArray) -> str:
+    hasher = hashlib.sha256()
+    for chunk in texts.chunks:
+        for text in chunk.to_pylist():
+            data = text.encode()
+            hasher.update(len(data).to_bytes(8, "little"))
+            hasher.update(data)
+    return hasher.hexdigest()
+
+
+def _stack(name: str, values: list[Any]) -> Vectors:
+    try:
+        vectors = np.array([json.loads(value) if isinstance(value, str) else value for value in values], np.float32)
+    except (ValueError, TypeError):
+        raise DataError(f"{name}: the vectors of that column are not lists of numbers of one length.") from None
+    if vectors.ndim != 2:
+        raise DataError(f"{name}: the values of that column are not vectors (lists of numbers).")
+    return vectors
+
+
+def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
+    from variegate.geometry import faulty_rows
+
+    zero, infinite = faulty_rows(vectors)
+    if len(infinite):
+        raise DataError(f"{where}: the vectors of {name_rows((numbers[infinite] + 1).tolist())} hold values that are not finite.")
+    if len(zero):
+        raise DataError(
+            f"{where}: the vectors of {name_rows((numbers[zero] + 1).tolist())} are zero (an empty text, for one), so they have no "
+            "direction. Leave these rows out, or measure another side."
+        )
+    return cast(Vectors, vectors)

@@ -1,0 +1,168 @@
+"""From what a user names (a file, a folder, stdin, a URL, a Hub id, a Dataset) to rows with a schema."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from variegate.data.detect import SAMPLE_ROWS, detect_schema, detection_notes
+from variegate.data.files import ENDINGS, digest, is_data_file, kind_of, read_rows
+from variegate.data.rows import Rows, TableRows
+from variegate.data.schema import RowError, Schema, mapped_schema, named_schema
+from variegate.errors import DataError, ParameterError, missing_extra
+
+__all__ = ["Source", "is_dataset", "open_sources"]
+
+HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<config>[^@]+))?(?:@(?P<split>.+))?")
+
+
+@dataclass
+class Source:
+    """The rows of one file (or Hub split) and how they are read.
+
+    Attributes:
+        name: as the user named it.
+        rows: the raw rows.
+        schema: the schema that they are read by.
+        detected: whether the schema was detected rather than given.
+        sha256: of the file's bytes; None where there is no file.
+        notes: what a user should know about how it was read.
+    """
+
+    name: str
+    rows: Rows
+    schema: Schema
+    detected: bool
+    sha256: str | None
+    notes: list[str] = field(default_factory=list)
+
+
+def is_dataset(data: object) -> bool:
+    """Whether an object is a Hugging Face `datasets.Dataset`, without importing that package."""
+    module = sys.modules.get("datasets")
+    return module is not None and isinstance(data, module.Dataset)
+
+
+def open_sources(data: object, schema: str | None = None, columns: Mapping[str, str] | None = None) -> list[Source]:
+    """Open everything that one data argument names.
+
+    Args:
+        data: a path, a folder, "-" for stdin, a URL, a Hub id (`name/set:config@split`), or a `datasets.Dataset`.
+        schema: a name from `SCHEMAS`; detected if None.
+        columns: which field plays which part, in place of a schema (see `mapped_schema`).
+
+    Raises:
+        DataError: something cannot be read, or no schema fits.
+        ParameterError: the name cannot be a data set, or both `schema` and `columns` are given.
+    """
+    if schema is not None and columns is not None:
+        raise ParameterError("--schema and --columns exclude each other: --columns is itself a schema.")
+    given = named_schema(schema) if schema else mapped_schema(columns) if columns else None
+    sources = []
+    for name, rows, sha256 in _open(data):
+        sample = list(itertools.islice(rows.parsed(), SAMPLE_ROWS))
+        if not sample:
+            raise DataError(f"{name}: has no rows.")
+        if isinstance(sample[0], RowError) and all(isinstance(row, RowError) for row in sample):
+            raise DataError(f"{name}, {rows.where(0)}: {sample[0]}.")
+        found = given or detect_schema(name, [row for row in sample if not isinstance(row, RowError)])
+        sources.append(Source(name, rows, found, given is None, sha256, detection_notes(found, sample)))
+    return sources
+
+
+def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
+    if is_dataset(data):
+        yield _dataset_rows("dataset", data)
+        return
+    name = str(data)
+    path = Path(name)
+    if name == "-":
+        content = sys.stdin.buffer.read()
+        yield "stdin", read_rows("stdin", content, "jsonl"), digest(content)
+    elif "://" in name:
+        yield _open_url(name)
+    elif path.is_dir():
+        found = sorted(file for file in path.rglob("*") if is_data_file(file) and not _hidden(file, path))
+        if not found:
+            raise DataError(f"{name}: no data file in this folder. Known endings: {', '.join(ENDINGS)}.")
+        for file in found:
+            yield _open_file(str(file), file)
+    elif path.exists():
+        yield _open_file(name, path)
+    elif HUB_ID.fullmatch(name) and not _looks_like_a_file(name):
+        yield _open_hub(name)
+    else:
+        raise DataError(f"{name}: no such file or folder.")
+
+
+def _hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def _looks_like_a_file(name: str) -> bool:
+    path = Path(name)
+    return path.suffix.lower() in (*ENDINGS, ".gz", ".zst", ".txt") or name.startswith((".", "/")) or path.parent.is_dir()
+
+
+def _open_file(name: str, path: Path) -> tuple[str, Rows, str]:
+    kind, compression = kind_of(name)
+    if kind == "npy":
+        raise DataError(f"{name}: holds vectors, but rows of text are needed here.")
+    try:
+        return name, read_rows(name, path, kind, compression), digest(path)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror}).") from None
+
+
+def _open_url(url: str) -> tuple[str, Rows, str]:
+    import fsspec
+
+    kind, compression = kind_of(url.split("?", 1)[0])
+    try:
+        with fsspec.open(url, "rb") as stream:
+            content = stream.read()
+    except ImportError as error:
+        raise DataError(f"{url}: {error}. Install the file system that this URL needs.") from None
+    except FileNotFoundError:
+        raise DataError(f"{url}: no such file.") from None
+    except Exception as error:
+        # Every file system has errors of its own; what they have in common is that the URL cannot be read.
+        raise DataError(f"{url}: cannot be read ({type(error).__name__}: {error}).") from error
+    return url, read_rows(url, content, kind, compression), digest(content)
+
+
+def _open_hub(name: str) -> tuple[str, Rows, None]:
+    try:
+        import datasets
+    except ImportError:
+        raise missing_extra(
+            "datasets", "hub", f"{name}: no such file or folder, and reading it from the Hugging Face Hub"
+        ) from None
+    match = HUB_ID.fullmatch(name)
+    assert match is not None
+    repository, config, split = match["id"], match["config"], match["split"]
+    try:
+        loaded = datasets.load_dataset(repository, config, split=split)
+    except Exception as error:
+        # datasets raises whatever its many layers raise: all of it means that the set cannot be had under this name.
+        first = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"{name}: no such file or folder, and not to be had from the Hugging Face Hub ({type(error).__name__}: {first})."
+        ) from error
+    if split is None:
+        splits = list(loaded)
+        if "train" not in splits and len(splits) > 1:
+            raise DataError(f"{name}: has the splits {', '.join(splits)}. Say which with {name}@{splits[0]}.")
+        loaded = loaded["train" if "train" in splits else splits[0]]
+    return _dataset_rows(name, loaded)
+
+
+def _dataset_rows(name: str, dataset: Any) -> tuple[str, Rows, None]:
+    if not len(dataset):
+        raise DataError(f"{name}: has no rows.")
+    return name, TableRows(dataset.with_format("arrow")[:]), None

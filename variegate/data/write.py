@@ -1,0 +1,142 @@
+"""Write rows in the format that a file's ending stands for."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from variegate.data.files import kind_of
+from variegate.data.rows import LineRows, Rows, TableRows
+from variegate.errors import DataError
+
+__all__ = ["check_writable", "write_rows"]
+
+Place = tuple[Rows, int]
+
+
+def check_writable(target: Path) -> None:
+    """Refuse an output name before any work is done for it.
+
+    Raises:
+        DataError: its ending is unknown or cannot hold rows, or its folder does not exist.
+    """
+    kind, _ = kind_of(target.name)
+    if kind == "npy":
+        raise DataError(f"{target}: rows of text cannot be written as .npy. Use .jsonl, .json, .csv, .parquet or .arrow.")
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
+
+
+def write_rows(path: Path, places: Sequence[Place], named: Path | None = None) -> None:
+    """Write rows with every column that they came with.
+
+    Args:
+        path: where the bytes go.
+        places: for each row in output order, the rows that it is among and its position there.
+        named: the file whose ending decides the format, if it is not `path`.
+    """
+    target = named or path
+    kind, compression = kind_of(target.name)
+    if kind in ("parquet", "arrow"):
+        _write_table(path, target, places, kind)
+        return
+    writer = {"jsonl": _jsonl, "json": _json, "csv": _csv, "tsv": _tsv}[kind]
+    with path.open("wb") as stream:
+        if compression == "gzip":
+            # No name and no time inside, so that the same rows give the same bytes.
+            with gzip.GzipFile(fileobj=stream, mode="wb", filename="", mtime=0) as packed:
+                for block in writer(target, places):
+                    packed.write(block)
+        elif compression == "zstd":
+            import pyarrow as pa
+
+            with pa.CompressedOutputStream(pa.PythonFile(stream, mode="w"), "zstd") as packed:
+                for block in writer(target, places):
+                    packed.write(block)
+        else:
+            stream.writelines(writer(target, places))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise DataError(f"a {type(value).__name__} value cannot be written as JSON. Write .parquet instead.")
+
+
+def _dump(row: object) -> bytes:
+    # Half a surrogate pair in some other column cannot be UTF-8; escaped it comes through unharmed.
+    text = json.dumps(row, ensure_ascii=False, default=_plain)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, default=_plain).encode()
+
+
+def _jsonl(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
+    for rows, position in places:
+        line = rows.lines[position] if isinstance(rows, LineRows) else _dump(rows.take([position])[0])
+        yield line + b"\n"
+
+
+def _json(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
+    yield b"["
+    for at, (rows, position) in enumerate(places):
+        yield (b",\n" if at else b"\n") + _dump(rows.take([position])[0])
+    yield b"\n]\n"
+
+
+def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterator[bytes]:
+    rows = [source.take([position])[0] for source, position in places]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, list | dict):
+                raise DataError(f"{target}: the nested field '{name}' does not fit into CSV. Write .jsonl or .parquet instead.")
+        writer.writerow(["" if row.get(name) is None else row[name] for name in names])
+    yield buffer.getvalue().encode()
+
+
+def _tsv(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
+    return _csv(target, places, "\t")
+
+
+def _write_table(path: Path, target: Path, places: Sequence[Place], kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _as_table(target, places)
+    if kind == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+
+
+def _as_table(target: Path, places: Sequence[Place]) -> Any:
+    import pyarrow as pa
+
+    try:
+        groups = list(dict.fromkeys(id(rows) for rows, _ in places))
+        first = places[0][0]
+        if len(groups) == 1 and isinstance(first, TableRows):
+            return first.table.take([position for _, position in places])
+        dicts = [rows.take([position])[0] for rows, position in places]
+        names = list(dict.fromkeys(name for row in dicts for name in row))
+        return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{target}: the rows hold values of mixed types, which a table cannot ({str(error).splitlines()[0]}). "
+            "Write .jsonl instead."
+        ) from None

@@ -1,0 +1,71 @@
+"""Cosine distances, a block of whole rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.geometry.vectors import BLOCK_BYTES, Floats, Matrix, blocks
+from variegate.progress import track
+
+__all__ = ["cosine_distance_rows", "unit_rows"]
+
+F32 = NDArray[np.float32]
+
+ROWS = 8192
+# Below this a float32 cosine distance is mostly rounding error, and is computed again in float64.
+COARSE = 1e-4
+
+
+def unit_rows(vectors: Matrix) -> Floats:
+    """Return the rows scaled to length 1, in float64, shape (n, d)."""
+    wide = np.asarray(vectors, np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def cosine_distance_rows(vectors: Matrix, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, F32]]:
+    """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32 in [0, 2].
+
+    A row's distance to itself is exactly 0, and small distances keep a relative precision of float32. The array is
+    reused: change it at will, but do not keep it.
+
+    Args:
+        vectors: (n, d), no zero rows.
+        block_bytes: memory for one block of distances.
+    """
+    n, d = vectors.shape
+    unit = np.empty((n, d), np.float32)
+    for start, stop in blocks(n, ROWS):
+        unit[start:stop] = unit_rows(vectors[start:stop])
+    size = max(1, min(n, block_bytes // (4 * n)))
+    buffer = np.empty((size, n), np.float32)
+    with track("pairs", n) as advance:
+        for start, stop in blocks(n, size):
+            distances = buffer[: stop - start]
+            np.matmul(unit[start:stop], unit.T, out=distances)
+            np.subtract(1, distances, out=distances)
+            _sharpen(distances, vectors, start)
+            distances[np.arange(stop - start), np.arange(start, stop)] = 0
+            yield slice(start, stop), distances
+            advance(stop - start)
+
+
+def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
+    """Replace coarse distances by their float64 values."""
+    width = distances.shape[1]
+    flat = np.flatnonzero((distances < COARSE).ravel())
+    if len(flat) > distances.size // 64:
+        # Very many: one product in float64 is cheaper than going pair by pair.
+        left = unit_rows(vectors[start : start + len(distances)])
+        for low, high in blocks(width, ROWS):
+            part = 1 - left @ unit_rows(vectors[low:high]).T
+            target = distances[:, low:high]
+            np.copyto(target, np.maximum(part, 0), where=target < COARSE, casting="same_kind")
+        return
+    rows, columns = np.divmod(flat, width)
+    step = max(1, BLOCK_BYTES // (32 * vectors.shape[1]))
+    for low, high in blocks(len(flat), step):
+        difference = unit_rows(vectors[start + rows[low:high]]) - unit_rows(vectors[columns[low:high]])
+        distances.ravel()[flat[low:high]] = 0.5 * np.einsum("pd,pd->p", difference, difference)

@@ -1,0 +1,56 @@
+"""What every piece of geometry needs to know about a matrix of row vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Floats", "Ints", "Matrix", "blocks", "centre_of", "exact_squared_distances", "faulty_rows"]
+
+Matrix = NDArray[Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Bytes of float32 distances held at once; the only large temporary of all the blocked code.
+BLOCK_BYTES = 64 << 20
+ROWS = 8192
+
+
+def blocks(rows: int, size: int) -> list[tuple[int, int]]:
+    """Return the (start, stop) of consecutive blocks of at most `size` rows."""
+    return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def faulty_rows(vectors: Matrix) -> tuple[Ints, Ints]:
+    """Return which rows are zero and which hold values that are not finite."""
+    zero, infinite = [], []
+    for start, stop in blocks(len(vectors), ROWS):
+        block = np.asarray(vectors[start:stop])
+        finite = np.isfinite(block).all(axis=1)
+        infinite.append(start + np.flatnonzero(~finite))
+        zero.append(start + np.flatnonzero(finite & ~block.any(axis=1)))
+    return np.concatenate(zero), np.concatenate(infinite)
+
+
+def centre_of(vectors: Matrix) -> tuple[Floats, float]:
+    """Return the mean vector, shape (d,), and the root mean square distance of the rows from it."""
+    total = np.zeros(vectors.shape[1])
+    for start, stop in blocks(len(vectors), ROWS):
+        total += np.sum(vectors[start:stop], axis=0, dtype=np.float64)
+    mean = total / len(vectors)
+    squares = 0.0
+    for start, stop in blocks(len(vectors), ROWS):
+        squares += float(np.square(vectors[start:stop] - mean).sum())
+    return mean, float(np.sqrt(squares / len(vectors)))
+
+
+def exact_squared_distances(left: Matrix, right: Matrix, at_left: Ints, at_right: Ints) -> Floats:
+    """Return the squared L2 distance of given pairs of rows, in float64, shape (pairs,)."""
+    out = np.empty(len(at_left))
+    step = max(1, BLOCK_BYTES // (16 * left.shape[1]))
+    for start, stop in blocks(len(at_left), step):
+        difference = np.asarray(left[at_left[start:stop]], np.float64) - right[at_right[start:stop]]
+        out[start:stop] = np.einsum("pd,pd->p", difference, difference)
+    return out

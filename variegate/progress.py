@@ -1,0 +1,65 @@
+"""Progress of long work: silent in a library, a bar with rate and time left where a command asks for it.
+
+The command line installs a reporter; everything else only calls :func:`track`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+
+__all__ = ["Advance", "report_to_terminal", "track"]
+
+Advance = Callable[[int], None]
+Reporter = Callable[[str, int, str], AbstractContextManager[Advance]]
+
+
+def _silent(what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+    return nullcontext(lambda done: None)
+
+
+_reporter: ContextVar[Reporter] = ContextVar("variegate_progress", default=_silent)
+
+
+def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[Advance]:
+    """Open a progress line; the value of the `with` block is called with the number of units just done.
+
+    >>> with track("embedding", total=2) as advance:
+    ...     advance(2)
+    """
+    return _reporter.get()(what, total, unit)
+
+
+@contextmanager
+def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total, rate="")
+
+        def advance(done: int) -> None:
+            progress.advance(task, done)
+            speed = progress.tasks[0].speed
+            if speed:
+                progress.update(task, rate=f"{speed:,.0f} {unit}/s")
+
+        yield advance
+
+
+def report_to_terminal() -> None:
+    """Show progress on stderr from now on, if stderr is a terminal."""
+    import sys
+
+    if sys.stderr.isatty():
+        _reporter.set(_bar)

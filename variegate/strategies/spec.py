@@ -1,0 +1,102 @@
+"""What a strategy is: a row of the table, what its function returns, and the selection that users get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.storage import whole_file
+
+__all__ = ["Picks", "Selection", "StrategySpec"]
+
+
+@dataclass(frozen=True)
+class Picks:
+    """What a strategy's function returns.
+
+    Attributes:
+        rows: (size,) distinct rows, in picking order.
+        gains: the gain of each pick; None for picks that have none, such as the first.
+        params: what the function chose or found by itself, for the record.
+        notes: what a user should be told.
+    """
+
+    rows: NDArray[np.int64]
+    gains: list[float | None]
+    params: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StrategySpec:
+    """One strategy.
+
+    Attributes:
+        name: what `--strategy` takes.
+        function: from (vectors, size, seed, options) to picks; a parameter `reference` gets the reference's vectors.
+        view: "vectors", or None where only the number of rows matters.
+        does: one line for people.
+        cost: for k picks among n rows of d dimensions.
+        when: when to use it.
+        source: where it is defined.
+    """
+
+    name: str
+    function: Callable[..., Picks]
+    view: str | None
+    does: str
+    cost: str
+    when: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows that a strategy chose, with all that is needed to do it again.
+
+    Attributes:
+        indices: (size,) rows of the corpus, in picking order.
+        gains: the gain of each pick; None for picks that have none.
+        strategy: its name.
+        params: the strategy's parameters, the view's settings, and what the strategy found.
+        seed: of everything drawn at random.
+        n: number of rows chosen.
+        pool: files, number of rows and sha256 of what was chosen from.
+        version: of variegate.
+        notes: what a user should know about this selection.
+    """
+
+    indices: NDArray[np.int64]
+    gains: list[float | None]
+    strategy: str
+    params: dict[str, Any]
+    seed: int
+    n: int
+    pool: dict[str, Any]
+    version: str
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the object that `.selection.json` holds."""
+        return {
+            "indices": self.indices.tolist(),
+            "gains": self.gains,
+            "strategy": self.strategy,
+            "params": self.params,
+            "seed": self.seed,
+            "n": self.n,
+            "pool": self.pool,
+            "version": self.version,
+            "notes": self.notes,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the selection as JSON; the file is whole or absent."""
+        with whole_file(Path(path)) as temporary:
+            temporary.write_text(json.dumps(self.as_dict()) + "\n")

@@ -1,0 +1,1 @@
+"""Views of a corpus: what metrics and strategies look at, derived from texts and cached on disk."""

@@ -1,0 +1,128 @@
+"""Vectors of texts: the embedders by name, their cache keys, and the default one, which needs no download."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.errors import ParameterError
+from variegate.views.cache import cached_arrays
+from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["EMBEDDERS", "Embedder", "embed_texts"]
+
+Vectors = NDArray[np.float32]
+
+EMBEDDERS = {
+    "static": "256-d static LLaMA token vectors of the package wordllama, mean-pooled, unit length; no download, no GPU",
+    "NAME or PATH": "any sentence-transformers model (pip install 'variegate[models]')",
+    "hf:NAME": "mean-pooled last hidden state of a base LLM, texts cut at 256 tokens as in NovelSum (variegate[models])",
+    "openai:NAME[@URL]": "an OpenAI-compatible embeddings endpoint (variegate[endpoint])",
+    "column:NAME": "vectors that stand in a column of the data",
+    "FILE.npy": "vectors made elsewhere, one for each row of the data",
+}
+STATIC_SHARD_ROWS = 16384
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Something that turns texts into vectors.
+
+    Attributes:
+        settings: everything that changes a vector; part of the cache's key.
+        shard_rows: rows computed and saved together.
+        embed: from a list of m texts to (m, d) float32.
+    """
+
+    settings: Mapping[str, str | int | float | bool | None]
+    shard_rows: int
+    embed: Callable[[list[str]], Vectors]
+
+
+def embed_texts(texts: pa.ChunkedArray, name: str, digest: str) -> Vectors:
+    """Return the vectors of texts, shape (n, d), from the cache where they are there already.
+
+    Args:
+        texts: strings, length n.
+        name: see `EMBEDDERS`; columns and files are the corpus's affair.
+        digest: hash of the texts, part of the cache's key.
+    """
+    if name == "static":
+        return _static(texts, digest)
+    embedder = _by_name(name)
+
+    def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        return {"vectors": embedder.embed(texts.slice(start, stop - start).to_pylist())}
+
+    settings = {"content": digest, **embedder.settings}
+    arrays = cached_arrays("vectors", settings, len(texts), embedder.shard_rows, compute, f"embedding ({name})")
+    return arrays["vectors"]
+
+
+def _by_name(name: str) -> Embedder:
+    from variegate.views import endpoint, models
+
+    if name.startswith("hf:"):
+        return models.hidden_state_embedder(name.removeprefix("hf:"))
+    if name.startswith("openai:"):
+        return endpoint.endpoint_embedder(name.removeprefix("openai:"))
+    if not name or ":" in name:
+        raise ParameterError(f"Unknown embedder {name!r}. Known forms: {', '.join(EMBEDDERS)}.")
+    return models.sentence_embedder(name)
+
+
+def _static(texts: pa.ChunkedArray, digest: str) -> Vectors:
+    # The same BPE as the default tokenizer's, so the token ids are shared with every token metric.
+    tokens = tokenize_texts(texts, "llama2", digest)
+    table, revision = _static_table()
+
+    def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        return {"vectors": _mean_pooled(tokens, table, start, stop)}
+
+    settings = {"content": digest, "embedder": "static", "revision": revision}
+    return cached_arrays("vectors", settings, len(texts), STATIC_SHARD_ROWS, compute, "embedding (static)")["vectors"]
+
+
+@lru_cache(maxsize=1)
+def _static_table() -> tuple[Vectors, str]:
+    from safetensors.numpy import load
+
+    content = wordllama_file("weights", "l2_supercat_256.safetensors").read_bytes()
+    (table,) = load(content).values()
+    return table.astype(np.float32), hashlib.sha256(content).hexdigest()[:16]
+
+
+def _mean_pooled(tokens: Tokens, table: Vectors, start: int, stop: int) -> Vectors:
+    """Return unit mean vectors; a text without tokens stays zero, for the corpus to name."""
+    pooled = np.zeros((stop - start, table.shape[1]))
+    for at in range(start, stop):
+        ids = tokens[at]
+        if len(ids):
+            np.mean(table[ids], axis=0, dtype=np.float64, out=pooled[at - start])
+    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
+    return (pooled / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+def model_revision(name: str) -> str:
+    """Return what identifies a model's content: a Hub commit, or the names, sizes and times of a folder's files.
+
+    The files themselves are not read: a hash of sixteen gigabytes would take longer than many an embedding.
+    """
+    path = Path(name)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        stamp = "\n".join(f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+        return hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name, allow_patterns=["*.json"])).name

@@ -1,0 +1,161 @@
+"""Token ids of texts, by the training model's tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.errors import DataError, ParameterError
+from variegate.views.cache import cached_arrays
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["TOKENIZERS", "Tokens", "tokenize_texts", "wordllama_file"]
+
+Ints = NDArray[np.int64]
+
+TOKENIZERS = {
+    "llama2": "the LLaMA-2 BPE (32,000 types) that the package wordllama carries; needs no download",
+    "words": "split at white space, case kept",
+    "NAME or PATH": "any Hugging Face tokenizer: a Hub name, a folder, or a tokenizer.json",
+}
+SHARD_ROWS = 16384
+BATCH_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of n texts, one after the other.
+
+    Attributes:
+        ids: (total,) integers; int32 for a vocabulary's ids, int64 for words.
+        offsets: (n + 1,) int64; text i has `ids[offsets[i]:offsets[i + 1]]`.
+    """
+
+    ids: NDArray[Any]
+    offsets: Ints
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> Ints:
+        """(n,) tokens of each text."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def from_lists(cls, lists: list[list[int]]) -> Tokens:
+        """Build from one list of ids per text."""
+        lengths = np.array([len(ids) for ids in lists], np.int64)
+        flat = np.array([token for ids in lists for token in ids], np.int64)
+        return cls(flat, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def take(self, rows: Ints) -> Tokens:
+        """Return the tokens of some texts, in the order given."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        # Position in the old array of each kept token: its own text's start plus its place inside the text.
+        at = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        return Tokens(np.asarray(self.ids[at]), offsets)
+
+
+def wordllama_file(folder: str, name: str) -> Path:
+    """Return the path of a file that the package wordllama carries, without importing that package.
+
+    Importing it would set up logging for the whole process and take longer than reading the file.
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("wordllama")
+    places = spec.submodule_search_locations if spec else None
+    for place in places or []:
+        path = Path(place) / folder / name
+        if path.is_file():
+            return path
+    raise ParameterError(
+        f"The file {folder}/{name} of the package wordllama is missing. You can fix this by running: pip install --force-reinstall wordllama"
+    )
+
+
+def tokenize_texts(texts: pa.ChunkedArray, tokenizer: str, digest: str) -> Tokens:
+    """Return the token ids of texts; special tokens are not added.
+
+    Args:
+        texts: strings, length n.
+        tokenizer: see `TOKENIZERS`.
+        digest: hash of the texts, part of the cache's key.
+    """
+    encode, revision = _encoder(tokenizer)
+
+    def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        ids, lengths = [], []
+        for at in range(start, stop, BATCH_ROWS):
+            for row in encode(texts.slice(at, min(BATCH_ROWS, stop - at)).to_pylist()):
+                ids.append(row)
+                lengths.append(len(row))
+        return {"ids": np.concatenate(ids), "lengths": np.array(lengths, np.int64)}
+
+    settings = {"content": digest, "tokenizer": tokenizer, "revision": revision}
+    arrays = cached_arrays("tokens", settings, len(texts), SHARD_ROWS, compute, f"tokenizing ({tokenizer})")
+    return Tokens(arrays["ids"], np.concatenate([[0], np.cumsum(arrays["lengths"])]))
+
+
+Encode = Callable[[list[str]], list[NDArray[Any]]]
+
+
+@lru_cache(maxsize=4)
+def _encoder(name: str) -> tuple[Encode, str]:
+    """Return the function that encodes a batch, and what identifies the tokenizer's content."""
+    if name == "words":
+        return _encode_words, "1"
+    tokenizer = _load(name)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def encode(batch: list[str]) -> list[NDArray[Any]]:
+        encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        return [np.asarray(one.ids, np.int32) for one in encoded]
+
+    return encode, hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:16]
+
+
+def _load(name: str) -> Any:
+    from tokenizers import Tokenizer
+
+    if name == "llama2":
+        return Tokenizer.from_file(str(wordllama_file("tokenizers", "l2_supercat_tokenizer_config.json")))
+    path = Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        if file.is_file():
+            return Tokenizer.from_file(str(file))
+        if path.is_dir():
+            raise DataError(f"{name}: this folder holds no tokenizer.json. Save it with a fast tokenizer's save_pretrained.")
+        return Tokenizer.from_pretrained(name)
+    except DataError:
+        raise
+    except Exception as error:
+        # The Rust side raises plain Exceptions, for damaged files and for names that the Hub does not know.
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{name}: no tokenizer could be loaded from this name or path ({first}).") from None
+
+
+@lru_cache(maxsize=1_000_000)
+def _word_id(word: str) -> int:
+    # A hash, not a running number: the same word must have the same id in every data set, in every process.
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def _encode_words(batch: list[str]) -> list[NDArray[Any]]:
+    return [np.array([_word_id(word) for word in text.split()], np.int64) for text in batch]
