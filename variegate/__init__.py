@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from variegate._version import __version__
 
 if TYPE_CHECKING:
-    from variegate.corpus import Corpus, load
+    from variegate.corpus import Corpus
     from variegate.errors import DataError, MissingExtraError, ParameterError, VariegateError
+    from variegate.loading import load
     from variegate.metrics import METRICS, Measurement, MetricSpec, measure, novelty
     from variegate.strategies import STRATEGIES, Selection, StrategySpec, select
     from variegate.views.cache import use_cache
@@ -34,7 +35,7 @@ _HOMES = {
     "Selection": "strategies",
     "StrategySpec": "strategies",
     "VariegateError": "errors",
-    "load": "corpus",
+    "load": "loading",
     "measure": "metrics",
     "novelty": "metrics",
     "select": "strategies",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.data.record import SIDES, Side
-from variegate.data.schema import RowError
-from variegate.data.sources import Source, is_dataset, open_sources
+from variegate.data.sources import Source
+from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import write_rows
-from variegate.errors import DataError, ParameterError, bad_parameter, name_rows
-from variegate.progress import track
+from variegate.errors import DataError, bad_parameter, name_rows
 from variegate.storage import whole_file
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     from variegate.views.tokens import Tokens
 
-__all__ = ["BadRow", "Corpus", "load"]
+__all__ = ["BadRow", "Corpus"]
 
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -129,15 +127,16 @@ class Corpus:
         from variegate.views.embed import embed_texts
 
         if self.given_vectors is not None:
-            return self._once(("vectors",), lambda: _checked(self.given_vectors, self.name, self.numbers))
-        return self._once(
-            ("vectors", side, embedder),
-            lambda: _checked(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers),
-        )
+            return cast(Vectors, self._once(("vectors",), lambda: _checked(self.given_vectors, self.name, self.numbers)))
+
+        def build() -> Vectors:
+            return _checked(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers)
+
+        return cast(Vectors, self._once(("vectors", side, embedder), build))
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
-            return _stack(self.name, self.column(embedder.removeprefix("column:")))
+            return stack_vectors(self.name, self.column(embedder.removeprefix("column:")))
         if embedder.endswith(".npy"):
             vectors = read_vectors(embedder)
             if len(vectors) != self.row_count:
@@ -149,9 +148,9 @@ class Corpus:
         """Return the token ids of one side, computed once and cached on disk."""
         from variegate.views.tokens import tokenize_texts
 
-        return self._once(
-            ("tokens", side, tokenizer),
-            lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side)),
+        return cast(
+            "Tokens",
+            self._once(("tokens", side, tokenizer), lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side))),
         )
 
     def clusters(self, side: Side, embedder: str, topics: str, fitted_on: Corpus) -> Ints:
@@ -238,122 +237,6 @@ class Corpus:
         return self._views[key]
 
 
-def load(
-    data: Any,
-    *,
-    schema: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    on_bad_row: str = "error",
-    name: str | None = None,
-) -> Corpus:
-    """Load a data set.
-
-    Args:
-        data: a path (jsonl, json, csv, tsv, parquet, arrow, also .gz or .zst; .npy for vectors), a folder, "-" for stdin,
-            a URL, a Hugging Face Hub id (`name/set:config@split`), a `datasets.Dataset`, an array of shape (n, d), or a
-            list of paths to be joined.
-        schema: a name from `variegate list schemas`; detected if None.
-        columns: which field plays which part, in place of a schema: `{"instruction": "question", "response": "answer"}`.
-        on_bad_row: "error" stops at the first bad row; "skip" leaves bad rows out and lists them in `Corpus.skipped`.
-        name: what to call it in results; the path if None.
-
-    Raises:
-        DataError: the data cannot be read; the message names file, row and field.
-    """
-    if on_bad_row not in ("error", "skip"):
-        raise bad_parameter("on_bad_row", "load", "'error' or 'skip'", on_bad_row)
-    if isinstance(data, Corpus):
-        return data
-    if isinstance(data, np.ndarray):
-        return Corpus.from_vectors(data, name or "vectors")
-    several = list(data) if isinstance(data, list | tuple) else [data]
-    if not several:
-        raise ParameterError("No data given.")
-    if len(several) == 1 and str(several[0]).endswith(".npy") and not is_dataset(several[0]):
-        return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
-    sources = [source for part in several for source in open_sources(part, schema, columns)]
-    label = name or (", ".join(map(str, several)) if not is_dataset(several[0]) else "dataset")
-    return _read(label, sources, on_bad_row)
-
-
-def read_vectors(path: str) -> Vectors:
-    """Open a `.npy` file of vectors, memory-mapped.
-
-    Raises:
-        DataError: it is missing, damaged, or not of shape (n, d).
-    """
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: is no readable .npy file ({(str(error).splitlines() or [''])[0]}).") from None
-    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.size:
-        what = f"{vectors.dtype} of shape {vectors.shape}" if isinstance(vectors, np.ndarray) else "an archive"
-        raise DataError(f"{path}: must hold floats of shape (rows, dimensions) but holds {what}.")
-    return cast(Vectors, vectors)
-
-
-def _read(name: str, sources: list[Source], on_bad_row: str) -> Corpus:
-    import pyarrow as pa
-
-    texts: dict[Side, list[pa.Array]] = {side: [] for side in SIDES}
-    pending: dict[Side, list[str]] = {side: [] for side in SIDES}
-    origin: list[tuple[int, int]] = []
-    skipped: list[BadRow] = []
-    first = multi_turn = 0
-    numbers: list[int] = []
-
-    def flush() -> None:
-        for side, strings in pending.items():
-            texts[side].append(pa.array(strings, pa.large_string()))
-            strings.clear()
-
-    with track(f"reading {name}", sum(len(source.rows) for source in sources)) as advance:
-        for at, source in enumerate(sources):
-            for position, raw in enumerate(source.rows.parsed()):
-                try:
-                    if isinstance(raw, RowError):
-                        raise raw
-                    record = source.schema.record(raw)
-                except RowError as error:
-                    skipped.append(BadRow(source.name, source.rows.where(position), first + position, str(error)))
-                    if on_bad_row == "error":
-                        raise DataError(_bad_row_message(skipped[0], source)) from None
-                    continue
-                origin.append((at, position))
-                numbers.append(first + position)
-                multi_turn += sum(turn.role == "user" for turn in record.turns) > 1
-                for side in SIDES:
-                    pending[side].append(record.side(side))
-                if len(pending["both"]) == CHUNK:
-                    flush()
-                    advance(CHUNK)
-            first += len(source.rows)
-    flush()
-    if not origin:
-        raise DataError(f"{name}: no row could be read; the first, {skipped[0].place}, {skipped[0].reason}.")
-    sides: dict[Side, Any] = {side: pa.chunked_array(arrays, pa.large_string()) for side, arrays in texts.items()}
-    if not all(source.schema.has_response for source in sources):
-        sides = {"instruction": sides["instruction"]}
-    elif not any(len(text) for text in _strings(sides["instruction"])):
-        del sides["instruction"]
-    return Corpus(name, sources, np.array(origin, np.int64), np.array(numbers, np.int64), sides, skipped, multi_turn=multi_turn)
-
-
-def _bad_row_message(bad: BadRow, source: Source) -> str:
-    how = "detected" if source.detected else "as asked"
-    return (
-        f"{bad.file}, {bad.place}: {bad.reason} (schema {source.schema.name}, {how}). "
-        "Correct the row, or pass --on-bad-row skip to go on without bad rows."
-    )
-
-
-def _strings(texts: pa.ChunkedArray) -> Iterable[str]:
-    for chunk in texts.chunks:
-        yield from chunk.to_pylist()
-
-
 def _rows_at(source: Source, positions: Ints) -> Iterable[tuple[int, dict[str, Any]]]:
     for start in range(0, len(positions), CHUNK):
         part = positions[start : start + CHUNK].tolist()
@@ -370,16 +253,6 @@ def _digest_texts(texts: pa.ChunkedArray) -> str:
     return hasher.hexdigest()
 
 
-def _stack(name: str, values: list[Any]) -> Vectors:
-    try:
-        vectors = np.array([json.loads(value) if isinstance(value, str) else value for value in values], np.float32)
-    except (ValueError, TypeError):
-        raise DataError(f"{name}: the vectors of that column are not lists of numbers of one length.") from None
-    if vectors.ndim != 2:
-        raise DataError(f"{name}: the values of that column are not vectors (lists of numbers).")
-    return vectors
-
-
 def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
     from variegate.geometry import faulty_rows
 
@@ -388,7 +261,7 @@ def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
         raise DataError(f"{where}: the vectors of {name_rows((numbers[infinite] + 1).tolist())} hold values that are not finite.")
     if len(zero):
         raise DataError(
-            f"{where}: the vectors of {name_rows((numbers[zero] + 1).tolist())} are zero (an empty text, for one), so they have no "
-            "direction. Leave these rows out, or measure another side."
+            f"{where}: the vectors of {name_rows((numbers[zero] + 1).tolist())} are zero (an empty text, for one), so they "
+            "have no direction. Leave these rows out, or measure another side."
         )
     return cast(Vectors, vectors)

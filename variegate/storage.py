@@ -31,14 +31,14 @@ def whole_files(*targets: Path) -> Iterator[tuple[Path, ...]]:
             except OSError as error:
                 raise DataError(f"{target.parent}: cannot write here ({error.strerror}).") from None
             os.close(handle)
-            os.chmod(name, 0o666 & ~_umask())
+            Path(name).chmod(0o666 & ~_umask())
             temporary.append(Path(name))
         yield tuple(temporary)
         for path in temporary:
             with path.open("rb") as written:
                 os.fsync(written.fileno())
         for path, target in zip(temporary, targets, strict=True):
-            os.replace(path, target)
+            path.replace(target)
     finally:
         for path in temporary:
             with suppress(FileNotFoundError):

@@ -75,9 +75,13 @@ def measure_command(
     # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
     strict = metrics is not None and len(names or []) == len(metrics.split(","))
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
-    corpora = [load_reported(one, schema, columns, on_bad_row, listed, quiet) for one in data]
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, listed, quiet)
-    _unlike_names(corpora)
+    loaded: dict[str, Corpus] = {}
+    for one in (*data, *([reference] if reference is not None else [])):
+        # Once each: a set may be its own reference, and stdin can be read only once.
+        if one not in loaded:
+            loaded[one] = load_reported(one, schema, columns, on_bad_row, listed, quiet)
+    corpora = [loaded[one] for one in dict.fromkeys(data)]
+    against = None if reference is None else loaded[reference]
     _warn_of_sizes(corpora, size_matched)
     results = measure(
         corpora,
@@ -111,20 +115,12 @@ def _by_metric(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _unlike_names(corpora: list[Corpus]) -> None:
-    """Tell data sets apart that were given twice."""
-    seen: dict[str, int] = {}
-    for corpus in corpora:
-        seen[corpus.name] = seen.get(corpus.name, 0) + 1
-        if seen[corpus.name] > 1:
-            corpus.name = f"{corpus.name} ({seen[corpus.name]})"
-
-
 def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None) -> None:
     sizes = {len(corpus) for corpus in corpora}
     if len(sizes) > 1 and size_matched is None:
         say(
-            f"note: the data sets differ in size, and most metrics depend on it; compare with --size-matched {min(sizes)} --seeds 5"
+            "note: the data sets differ in size, and most metrics depend on it; compare with "
+            f"--size-matched {min(sizes)} --seeds 5"
         )
 
 

@@ -75,7 +75,7 @@ def say(message: str, quiet: bool = False) -> None:
 
 def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path, quiet: bool) -> Corpus:
     """Load a data set and report what was detected and which rows were left out."""
-    from variegate.corpus import load
+    from variegate.loading import load
 
     corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row)
     if corpus.given_vectors is not None:

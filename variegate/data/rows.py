@@ -45,12 +45,15 @@ class LineRows:
         return len(self.lines)
 
     def parsed(self) -> Iterator[object]:
+        """Yield each row, see :class:`Rows`."""
         return map(_parse_line, self.lines)
 
     def where(self, position: int) -> str:
+        """Say where a row stands."""
         return f"line {self.numbers[position]}"
 
     def take(self, positions: Sequence[int]) -> list[Any]:
+        """Return some rows as Python objects."""
         return [json.loads(self.lines[position]) for position in positions]
 
 
@@ -78,12 +81,15 @@ class ListRows:
         return len(self.rows)
 
     def parsed(self) -> Iterator[object]:
+        """Yield each row, see :class:`Rows`."""
         return iter(self.rows)
 
     def where(self, position: int) -> str:
+        """Say where a row stands."""
         return f"line {self.numbers[position]}" if self.numbers else f"row {position + 1}"
 
     def take(self, positions: Sequence[int]) -> list[Any]:
+        """Return some rows as Python objects."""
         return [self.rows[position] for position in positions]
 
 
@@ -97,6 +103,7 @@ class TableRows:
         return int(self.table.num_rows)
 
     def parsed(self) -> Iterator[object]:
+        """Yield each row, see :class:`Rows`."""
         for batch in self.table.to_batches(max_chunksize=BATCH):
             try:
                 yield from batch.to_pylist()
@@ -111,7 +118,9 @@ class TableRows:
             return RowError("is not valid UTF-8")
 
     def where(self, position: int) -> str:
+        """Say where a row stands."""
         return f"row {position + 1}"
 
     def take(self, positions: Sequence[int]) -> list[Any]:
+        """Return some rows as Python objects."""
         return list(self.table.take(list(positions)).to_pylist())

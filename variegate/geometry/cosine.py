@@ -22,7 +22,7 @@ COARSE = 1e-4
 def unit_rows(vectors: Matrix) -> Floats:
     """Return the rows scaled to length 1, in float64, shape (n, d)."""
     wide = np.asarray(vectors, np.float64)
-    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))
 
 
 def cosine_distance_rows(vectors: Matrix, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, F32]]:

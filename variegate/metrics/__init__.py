@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from variegate._version import __version__
-from variegate.corpus import Corpus, load
+from variegate.corpus import Corpus
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, unknown_name
+from variegate.loading import load
 from variegate.metrics.novelty import novelty
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_names

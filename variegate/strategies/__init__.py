@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 
 from variegate._version import __version__
-from variegate.corpus import Corpus, load
 from variegate.data.record import SIDES, Side
 from variegate.errors import VariegateError, bad_parameter, unknown_name
+from variegate.loading import load
 from variegate.strategies.kcenter import k_center
 from variegate.strategies.novel import novelselect
 from variegate.strategies.random import random
@@ -84,7 +84,7 @@ def select(
                 else bad_parameter(name, spec.name, "left out, since it has no parameters", params[name])
             )
     recorded: dict[str, Any] = {name: known[name].default for name in own} | params
-    vectors_of = cast(Side, side)
+    vectors_of: Side = next(known_side for known_side in SIDES if known_side == side)
     if spec.view == "vectors":
         view: Any = corpus.vectors(vectors_of, embedder)
         recorded |= {"side": side, "embedder": "given vectors" if corpus.given_vectors is not None else embedder}

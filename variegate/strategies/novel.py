@@ -89,7 +89,7 @@ def novelselect(
         start = int(groups.representative[start]) if first is None or isinstance(first, str) else start
         params |= {"first": start, "near_duplicate_radius": groups.radius, "near_duplicate_rows": groups.collapsed}
         notes.append(
-            f"{groups.collapsed:,} of {len(x):,} rows are near-duplicates of another row (L2 distance up to {groups.radius:.3g}); "
+            f"{groups.collapsed:,} of {len(x):,} rows are near-duplicates of another (L2 distance up to {groups.radius:.3g}); "
             f"{len(groups.representatives):,} rows were candidates"
         )
         if size > len(groups.representatives):

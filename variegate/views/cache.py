@@ -149,7 +149,7 @@ def _join(folder: Path, shards: int) -> Arrays:
     for name, shape in shapes.items():
         with whole_file(folder / f"{name}.npy") as temporary, temporary.open("wb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(types[name]), "fortran_order": False, "shape": tuple(shape)}
-            np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[arg-type]
+            np.lib.format.write_array_header_1_0(stream, header)
             for at in range(shards):
                 part = _shard_of(folder, at)
                 if isinstance(part, _Finished):

@@ -95,7 +95,12 @@ def hidden_state_embedder(name: str) -> Embedder:
                 out[at] = vector
         return np.stack([vector for vector in out if vector is not None])
 
-    settings = {"embedder": "hidden state", "model": name, "revision": revision, "max_tokens": MAX_TOKENS}
+    settings: dict[str, str | int | float | bool | None] = {
+        "embedder": "hidden state",
+        "model": name,
+        "revision": revision,
+        "max_tokens": MAX_TOKENS,
+    }
     return Embedder(settings, SHARD_ROWS, embed)
 
 

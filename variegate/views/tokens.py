@@ -84,7 +84,8 @@ def wordllama_file(folder: str, name: str) -> Path:
         if path.is_file():
             return path
     raise ParameterError(
-        f"The file {folder}/{name} of the package wordllama is missing. You can fix this by running: pip install --force-reinstall wordllama"
+        f"The file {folder}/{name} of the package wordllama is missing. You can fix this by running: "
+        "pip install --force-reinstall wordllama"
     )
 
 

@@ -1,0 +1,57 @@
+# Everything from nothing: each target makes the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+POOL := examples/sample.jsonl
+OUT := demo
+
+.PHONY: help demo test lint fix docs bench clean
+
+help:
+	@echo "make demo   measure the bundled sample, select 100 rows, compare before and after"
+	@echo "make test   all tests"
+	@echo "make lint   ruff, mypy   |   make fix   ruff with corrections"
+	@echo "make docs   refresh the tables and help texts in README.md and docs/"
+	@echo "make bench  the benchmarks"
+
+# Two marks: what users install, and what developers need on top.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.installed
+	@mkdir -p $(OUT)
+	@echo "1. Choose the 100 most diverse of the sample's 400 rows"
+	$(BIN)/variegate select $(POOL) --size 100 --strategy novelselect -o $(OUT)/subset.jsonl
+	@echo
+	@echo "2. Before and after, at equal size: five random draws of 100 rows against the 100 chosen"
+	$(BIN)/variegate measure $(POOL) $(OUT)/subset.jsonl --reference $(POOL) --topics domain --size-matched 100 --seeds 5
+	@$(BIN)/python examples/duplicates_left.py $(POOL) $(OUT)/subset.jsonl
+	@echo "The subset is in $(OUT)/subset.jsonl, ready for training."
+
+test: $(VENV)/.developed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/.developed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.developed
+	$(BIN)/python docs/refresh.py
+
+bench: $(VENV)/.developed
+	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/novelselect.py
+
+clean:
+	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,118 @@
+"""Load a data set: from whatever a user names to a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from variegate.corpus import BadRow, Corpus
+from variegate.data.record import SIDES, Side
+from variegate.data.schema import RowError
+from variegate.data.sources import Source, is_dataset, open_sources
+from variegate.data.vectors import read_vectors
+from variegate.errors import DataError, ParameterError, bad_parameter
+from variegate.progress import track
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["load"]
+
+# Rows whose texts are gathered before they go into an Arrow array.
+CHUNK = 8192
+
+
+def load(
+    data: Any,
+    *,
+    schema: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_bad_row: str = "error",
+    name: str | None = None,
+) -> Corpus:
+    """Load a data set.
+
+    Args:
+        data: a path (jsonl, json, csv, tsv, parquet, arrow, also .gz or .zst; .npy for vectors), a folder, "-" for stdin,
+            a URL, a Hugging Face Hub id (`name/set:config@split`), a `datasets.Dataset`, an array of shape (n, d), or a
+            list of paths to be joined.
+        schema: a name from `variegate list schemas`; detected if None.
+        columns: which field plays which part, in place of a schema: `{"instruction": "question", "response": "answer"}`.
+        on_bad_row: "error" stops at the first bad row; "skip" leaves bad rows out and lists them in `Corpus.skipped`.
+        name: what to call it in results; the path if None.
+
+    Raises:
+        DataError: the data cannot be read; the message names file, row and field.
+    """
+    if on_bad_row not in ("error", "skip"):
+        raise bad_parameter("on_bad_row", "load", "'error' or 'skip'", on_bad_row)
+    if isinstance(data, Corpus):
+        return data
+    if isinstance(data, np.ndarray):
+        return Corpus.from_vectors(data, name or "vectors")
+    several = list(data) if isinstance(data, list | tuple) else [data]
+    if not several:
+        raise ParameterError("No data given.")
+    if len(several) == 1 and str(several[0]).endswith(".npy") and not is_dataset(several[0]):
+        return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
+    sources = [source for part in several for source in open_sources(part, schema, columns)]
+    label = name or (", ".join(map(str, several)) if not is_dataset(several[0]) else "dataset")
+    return _read(label, sources, on_bad_row)
+
+
+def _read(name: str, sources: list[Source], on_bad_row: str) -> Corpus:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts: dict[Side, list[pa.Array]] = {side: [] for side in SIDES}
+    pending: dict[Side, list[str]] = {side: [] for side in SIDES}
+    origin: list[tuple[int, int]] = []
+    skipped: list[BadRow] = []
+    first = multi_turn = 0
+    numbers: list[int] = []
+
+    def flush() -> None:
+        for side, strings in pending.items():
+            texts[side].append(pa.array(strings, pa.large_string()))
+            strings.clear()
+
+    with track(f"reading {name}", sum(len(source.rows) for source in sources)) as advance:
+        for at, source in enumerate(sources):
+            for position, raw in enumerate(source.rows.parsed()):
+                try:
+                    if isinstance(raw, RowError):
+                        raise raw
+                    record = source.schema.record(raw)
+                except RowError as error:
+                    skipped.append(BadRow(source.name, source.rows.where(position), first + position, str(error)))
+                    if on_bad_row == "error":
+                        raise DataError(_bad_row_message(skipped[0], source)) from None
+                    continue
+                origin.append((at, position))
+                numbers.append(first + position)
+                multi_turn += sum(turn.role == "user" for turn in record.turns) > 1
+                for side in SIDES:
+                    pending[side].append(record.side(side))
+                if len(pending["both"]) == CHUNK:
+                    flush()
+                    advance(CHUNK)
+            first += len(source.rows)
+    flush()
+    if not origin:
+        raise DataError(f"{name}: no row could be read; the first, {skipped[0].place}, {skipped[0].reason}.")
+    sides: dict[Side, Any] = {side: pa.chunked_array(arrays, pa.large_string()) for side, arrays in texts.items()}
+    if not all(source.schema.has_response for source in sources):
+        sides = {"instruction": sides["instruction"]}
+    elif not pc.any(pc.greater(pc.binary_length(sides["instruction"]), 0)).as_py():
+        del sides["instruction"]
+    return Corpus(name, sources, np.array(origin, np.int64), np.array(numbers, np.int64), sides, skipped, multi_turn=multi_turn)
+
+
+def _bad_row_message(bad: BadRow, source: Source) -> str:
+    how = "detected" if source.detected else "as asked"
+    return (
+        f"{bad.file}, {bad.place}: {bad.reason} (schema {source.schema.name}, {how}). "
+        "Correct the row, or pass --on-bad-row skip to go on without bad rows."
+    )
