@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from variegate.geometry.neighbours import typical_neighbour_distance
+from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
@@ -63,10 +63,9 @@ def near_duplicates(vectors: Matrix, *, closeness: float = 1 / 3, k: int = 10) -
         closeness: radius as a share of the typical neighbour distance, in (0, 1].
         k: neighbours for that distance.
     """
-    radius = closeness * typical_neighbour_distance(vectors, k=k)
-    if radius == 0.0:
-        # All rows are copies of each other up to rounding: one group.
-        return NearDuplicates(np.zeros(len(vectors), np.int64), 0.0)
+    # Where all rows are copies of each other there is no typical distance, but rounding still has a size.
+    rounding = rounding_distance(*centre_of(vectors))
+    radius = max(closeness * typical_neighbour_distance(vectors, k=k), rounding)
     return NearDuplicates(_group(vectors, radius), radius)
 
 

@@ -9,13 +9,15 @@ from variegate.errors import DataError
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
-__all__ = ["density", "nearest", "typical_neighbour_distance"]
+__all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
 
 F32 = NDArray[np.float32]
 
 POINT_ROWS = 8192
 # Neighbours kept beyond the k asked for, so that float32 noise cannot lose one of the k before float64 ranks them.
 SPARE = 4
+# Share of a vector's length by which it moves when a model computes it in another batch or on another device.
+ROUNDING = 1e-5
 # Added to a mean squared distance before it divides [N].
 DENSITY_EPSILON = 1e-9
 
@@ -147,30 +149,36 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) 
     Raises:
         DataError: there are not more than k points.
     """
+    if beta == 0:
+        return np.ones(len(queries))
     if len(points) <= k:
         raise DataError(
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
             "reference or a smaller k."
         )
-    if beta == 0:
-        return np.ones(len(queries))
     squared, _ = nearest(queries, points, k + 1)
     return np.asarray((squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta)
+
+
+def rounding_distance(centre: Floats, radius: float) -> float:
+    """Return the distance up to which two points may be one, computed twice: other last bits, nothing else."""
+    return ROUNDING * float(np.hypot(np.linalg.norm(centre), radius))
 
 
 def typical_neighbour_distance(points: Matrix, *, k: int = 10, sample: int = 2048) -> float:
     """Return the distance at which a typical point has its k nearest neighbours.
 
     That is the root of the median, over points, of the mean squared distance to the k nearest. Copies (points within
-    a hundredth of the set's own radius) do not count as neighbours, so that a set of pure copies has a scale too.
-    Taken over `sample` points at even steps where there are more.
+    a hundredth of the set's own radius, or within rounding) do not count as neighbours, so that a set in which every row
+    stands many times has a scale too. Taken over `sample` points at even steps where there are more.
 
     Returns:
         A distance greater than 0, or 0.0 if all points are copies of each other.
     """
-    _, radius = centre_of(points)
+    centre, radius = centre_of(points)
+    copies = max(radius / 100, rounding_distance(centre, radius))
     step = max(1, len(points) // sample)
-    squared, _ = nearest(points[::step], points, min(k, len(points)), beyond=radius / 100)
+    squared, _ = nearest(points[::step], points, min(k, len(points)), beyond=copies)
     found = np.isfinite(squared)
     counts = found.sum(axis=1)
     means = np.where(found, squared, 0.0).sum(axis=1)[counts > 0] / counts[counts > 0]

@@ -1,0 +1,91 @@
+"""Slow, plainly written counterparts of what the package computes fast. They share no code with it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def cosine_distance(a, b):
+    return 1 - sum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
+
+
+def densities(queries, points, k, beta):
+    """One query at a time, all distances sorted, the nearest left out."""
+    points = list(dict.fromkeys(map(tuple, np.asarray(points, float).tolist())))
+    out = []
+    for query in np.asarray(queries, float).tolist():
+        squares = sorted(math.dist(query, point) ** 2 for point in points)
+        out.append(1 / (sum(squares[1 : k + 1]) / k + 1e-9) ** beta)
+    return out
+
+
+def novelties(x, sigma=None, alpha=1.0, density_of="self", include_self=True):
+    x = np.asarray(x, float).tolist()
+    out = []
+    for i, a in enumerate(x):
+        weighted = []
+        for j, b in enumerate(x):
+            if i == j:
+                if include_self:
+                    weighted.append(0.0)
+                continue
+            factor = 1.0 if sigma is None else sigma[i] if density_of == "self" else sigma[j]
+            weighted.append(cosine_distance(a, b) * factor)
+        weighted.sort()
+        weights = [1 / rank**alpha for rank in range(1, len(weighted) + 1)]
+        out.append(sum(w * e for w, e in zip(weights, weighted, strict=True)) / sum(weights))
+    return out
+
+
+def novelselect(x, sigma, size, first, alpha=1.0, density_of="both", candidates=None):
+    """Score every candidate anew at every step. Where there are no candidates left, all other rows are."""
+    x = np.asarray(x, float)
+    unit = x / np.sqrt((x**2).sum(axis=1, keepdims=True))
+    sigma = np.asarray(sigma, float)
+    picks = [first]
+    allowed = set(range(len(x))) if candidates is None else set(candidates)
+    while len(picks) < size:
+        left = sorted(allowed - set(picks)) or sorted(set(range(len(x))) - set(picks))
+        best, best_score = -1, -1.0
+        for row in left:
+            factor = sigma[row] + sigma[picks] if density_of == "both" else sigma[picks]
+            weighted = np.sort((1 - unit[picks] @ unit[row]) * factor)
+            score = float((weighted / np.arange(1, len(picks) + 1) ** alpha).sum())
+            if score > best_score + abs(best_score) * 1e-12:
+                best, best_score = row, score
+        picks.append(best)
+    return picks
+
+
+def farthest_first(x, size, first, metric="euclidean"):
+    distance = math.dist if metric == "euclidean" else cosine_distance
+    points = np.asarray(x, float).tolist()
+    picks = [first]
+    while len(picks) < size:
+        gaps = [min(distance(point, points[pick]) for pick in picks) for point in points]
+        best = max(gap for row, gap in enumerate(gaps) if row not in picks)
+        picks.append(next(row for row, gap in enumerate(gaps) if row not in picks and gap >= best - 1e-12))
+    return picks
+
+
+def leaders(x, radius):
+    group, heads = [], []
+    for row, point in enumerate(np.asarray(x, float).tolist()):
+        home = next((head for head in heads if math.dist(point, x[head]) <= radius), row)
+        if home == row:
+            heads.append(row)
+        group.append(home)
+    return group
+
+
+def vendi(x, q):
+    x = np.asarray(x, float)
+    kernel = np.array([[1 - cosine_distance(a, b) for b in x] for a in x]) / len(x)
+    shares = [value for value in np.linalg.eigvalsh(kernel) if value > 1e-14]
+    if q == 1:
+        return math.exp(-sum(value * math.log(value) for value in shares))
+    if math.isinf(q):
+        return 1 / max(shares)
+    return sum(value**q for value in shares) ** (1 / (1 - q))

@@ -1,0 +1,113 @@
+"""Neighbours, near-duplicates and distances against plain loops, on any block size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import reference
+from variegate.geometry import (
+    cosine_distance_rows,
+    density,
+    distinct_rows,
+    near_duplicates,
+    nearest,
+    typical_neighbour_distance,
+    unit_rows,
+)
+
+RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("rows", [7, 64, 8192])
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_nearest_against_sorting_everything(rows, offset, monkeypatch):
+    monkeypatch.setattr("variegate.geometry.neighbours.POINT_ROWS", rows)
+    points = RNG(0).normal(size=(203, 6)) + offset
+    points[50:60] = points[40:50]  # ties go to the lower row
+    queries = np.vstack([points[:30], RNG(1).normal(size=(11, 6)) + offset])
+    squared, at = nearest(queries, points, 9)
+    whole = ((queries[:, None, :] - points[None]) ** 2).sum(axis=2)
+    expected = np.argsort(whole, axis=1, kind="stable")[:, :9]
+    np.testing.assert_array_equal(at, expected)
+    np.testing.assert_allclose(squared, np.take_along_axis(whole, expected, axis=1), atol=1e-18)
+
+
+def test_nearest_beyond_a_distance_passes_over_copies():
+    points = np.array([[0.0, 0], [1e-9, 0], [3, 0], [3, 1e-9], [10, 0]])
+    squared, at = nearest(points[:1], points, 4, beyond=0.01)
+    assert at.tolist() == [[2, 3, 4, -1]]
+    assert squared[0, :3].tolist() == [9.0, 9.0, 100.0]
+    assert np.isinf(squared[0, 3])
+
+
+def test_nearest_of_fewer_points_than_spares():
+    squared, at = nearest(np.eye(3), np.eye(3), 3)
+    assert at.tolist() == [[0, 1, 2], [1, 0, 2], [2, 0, 1]]
+    assert squared.tolist() == [[0, 2, 2], [0, 2, 2], [0, 2, 2]]
+
+
+def test_density_against_sorting_everything():
+    points = RNG(0).normal(size=(90, 4))
+    expected = reference.densities(points[:20], points, 5, 0.7)
+    np.testing.assert_allclose(density(points[:20], points, k=5, beta=0.7), expected, rtol=1e-9)
+
+
+def test_distinct_rows_are_bit_identical_ones():
+    x = np.array([[1.0, 2], [1, 2], [3, 4], [1, np.nextafter(2, 3)]])
+    assert distinct_rows(x).tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize("rows", [5, 64, 1024])
+def test_near_duplicates_against_plain_loops(rows, monkeypatch):
+    monkeypatch.setattr("variegate.geometry.duplicates.ROWS", rows)
+    base = RNG(4).normal(size=(60, 5))
+    x = np.vstack([base, base[:30] + RNG(5).normal(scale=0.1, size=(30, 5)), base[:10] * (1 + 1e-7)])[RNG(6).permutation(100)]
+    groups = near_duplicates(x, k=5)
+    assert groups.radius == pytest.approx(typical_neighbour_distance(x, k=5) / 3)
+    assert groups.representative.tolist() == reference.leaders(x, groups.radius)
+    heads = x[groups.representatives]
+    apart = np.sqrt(((heads[:, None] - heads[None]) ** 2).sum(axis=2))[~np.eye(len(heads), dtype=bool)]
+    assert apart.min() > groups.radius
+    assert groups.collapsed == 100 - len(heads) >= 40
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("shift", [0.0, 50.0])
+def test_near_duplicates_follow_the_scale_of_the_vectors(scale, shift):
+    base = RNG(4).normal(size=(80, 5)).astype(np.float32)
+    x = np.vstack([base, base[:20] * (1 + 1e-6)])
+    plain = near_duplicates(x).representative
+    np.testing.assert_array_equal(near_duplicates((x.astype(np.float64) + shift) * scale).representative, plain)
+
+
+def test_copies_of_one_row_are_one_group():
+    x = np.full((30, 4), 0.3) * (1 + 1e-7 * RNG(0).normal(size=(30, 4)))
+    assert near_duplicates(x).collapsed == 29
+    assert near_duplicates(np.ones((5, 2))).collapsed == 4
+
+
+def test_the_scale_is_not_fooled_by_copies_of_everything():
+    base = RNG(0).normal(size=(100, 8))
+    copies = np.vstack([base * (1 + 1e-7 * RNG(at).normal(size=base.shape)) for at in range(12)])
+    assert near_duplicates(copies).collapsed == 1100
+
+
+@pytest.mark.parametrize("block_bytes", [4 * 50, 4 * 50 * 7, 1 << 20])
+def test_cosine_distances_keep_small_ones_sharp(block_bytes):
+    x = RNG(0).normal(size=(50, 8)).astype(np.float32)
+    x[10] = x[3] * np.float32(2)
+    x[11] = x[3] + np.float32(1e-4) * x[4]
+    unit = unit_rows(x)
+    exact = 0.5 * ((unit[:, None] - unit[None]) ** 2).sum(axis=2)
+    for rows, block in cosine_distance_rows(x, block_bytes):
+        np.testing.assert_allclose(block, exact[rows], rtol=3e-3, atol=1e-12)
+        small = exact[rows] < 5e-5
+        np.testing.assert_allclose(block[small], exact[rows][small], rtol=1e-6, atol=1e-15)
+
+
+def test_cosine_distances_of_very_many_copies_are_sharp_too():
+    x = np.repeat(RNG(0).normal(size=(2, 8)), 40, axis=0)
+    ((_, block),) = cosine_distance_rows(x)
+    assert abs(block[:40, :40]).max() < 1e-15
+    assert block[:40, 40:].min() > 0.01

@@ -1,0 +1,100 @@
+"""Rules of the house that a machine can keep: who imports whom, sizes, docs, the sample."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+import variegate as vg
+from tests.conftest import ROOT, SAMPLE
+
+MODULES = sorted((ROOT / "variegate").rglob("*.py"))
+
+# A layer may import those to its right, and itself. `errors`, `storage` and `progress` are below everything.
+LAYERS = ["cli", "metrics strategies", "loading", "corpus", "views", "data", "geometry", "progress", "storage", "errors _version"]
+
+
+def layer_of(module: str) -> int:
+    name = module.split(".")[1] if "." in module else ""
+    return next((at for at, names in enumerate(LAYERS) if name in names.split()), -1)
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "variegate":
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == "variegate")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_layers(path):
+    own = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    if own in ("variegate.__init__", "variegate.__main__"):
+        return
+    for other in imports_of(path):
+        assert other != "variegate", "nothing imports the package root"
+        assert layer_of(own) <= layer_of(other), f"{own} must not import {other}"
+        pair = {own.split(".")[1], other.split(".")[1]}
+        assert pair != {"metrics", "strategies"}, "metrics and strategies never import each other"
+
+
+# Views of a corpus check their vectors with geometry, and geometry reports progress; nothing else crosses.
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 400
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            docstring = ast.get_docstring(node)
+            length = node.end_lineno - node.lineno + 1 - len((docstring or "").splitlines())
+            assert length <= 75, f"{node.name} has {length} lines"
+
+
+def test_public_names_are_few_and_real():
+    assert len(vg.__all__) <= 20
+    for name in vg.__all__:
+        assert getattr(vg, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        vg.nothing  # noqa: B018
+
+
+def test_docs_are_up_to_date():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "refresh.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_runs():
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert block
+    scope: dict[str, object] = {}
+    exec(block[1].replace('"pool.jsonl"', repr(str(SAMPLE))).replace("1000", "100"), scope)
+
+
+def test_the_sample_is_what_the_readme_says():
+    rows = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == 400
+    assert len({row["domain"] for row in rows}) >= 12
+    assert len({row["language"] for row in rows}) >= 10
+    assert sum(len(row["messages"]) > 3 for row in rows) >= 40
+    planted = collections.Counter(row["planted"].split(" of ")[0] for row in rows if "planted" in row)
+    assert planted == {"exact copy": 8, "one-word variant": 16, "redundant cluster": 28}
+
+
+def test_the_default_selection_keeps_no_copy_of_a_row_that_it_has():
+    corpus = vg.load(SAMPLE)
+    rows = corpus.rows()
+    chosen = {rows[index]["id"]: rows[index] for index in vg.select(corpus, 100).indices}
+    copies = [
+        row for row in chosen.values() if " copy of " in f" {row.get('planted', '')}" or "variant of" in row.get("planted", "")
+    ]
+    assert all(row["planted"].rsplit(" ", 1)[1] not in chosen for row in copies)
+    assert sum(row.get("planted") == "redundant cluster" for row in chosen.values()) < 10
