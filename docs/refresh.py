@@ -23,6 +23,7 @@ COLUMNS = {
 
 
 def table(name: str) -> str:
+    """Return a table of `variegate list` as Markdown."""
     header, rows = tables()[name]
     shown = [header.index(column) for column in COLUMNS.get(name, header)]
     lines = [
@@ -34,17 +35,20 @@ def table(name: str) -> str:
 
 
 def help_text(verb: str) -> str:
+    """Return what `variegate VERB --help` prints."""
     result = CliRunner().invoke(cli, [verb, "--help"], prog_name="variegate", terminal_width=100)
     assert result.exit_code == 0, result.output
     return f"```text\n{result.output}```\n"
 
 
 def refreshed(text: str) -> str:
+    """Return a page with its generated blocks made anew."""
     makers = {"table": table, "help": help_text}
     return BLOCK.sub(lambda found: found[1] + makers[found["kind"]](found["name"]) + found[4], text)
 
 
 def main() -> int:
+    """Refresh the pages, or say which are stale."""
     stale = [page for page in PAGES if refreshed(page.read_text()) != page.read_text()]
     described = {found["name"] for page in PAGES for found in BLOCK.finditer(page.read_text()) if found["kind"] == "help"}
     missing = sorted(set(VERBS) - described)
