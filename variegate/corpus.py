@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.data.record import SIDES, Side
+from variegate.data.rows import in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import write_rows
@@ -208,7 +209,7 @@ class Corpus:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the raw rows, with every column that they came with."""
-        return [self.sources[source].rows.take([position])[0] for source, position in self.origin.tolist()]
+        return list(in_order([(self.sources[source].rows, position) for source, position in self.origin.tolist()]))
 
     def write(self, path: str | Path, named: Path | None = None) -> None:
         """Write the raw rows in the schema that they came in; the format goes by the file's ending."""

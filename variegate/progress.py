@@ -15,6 +15,9 @@ Advance = Callable[[int], None]
 Reporter = Callable[[str, int, str], AbstractContextManager[Advance]]
 
 
+_shown = False
+
+
 def _silent(what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
     return nullcontext(lambda done: None)
 
@@ -36,6 +39,11 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    global _shown
+    if _shown:
+        # A terminal can show one bar at a time; the outer one tells more about how long it will take.
+        yield lambda done: None
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,6 +54,7 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        _shown = True
         task = progress.add_task(what, total=total, rate="")
 
         def advance(done: int) -> None:
@@ -54,7 +63,10 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
             if speed:
                 progress.update(task, rate=f"{speed:,.0f} {unit}/s")
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            _shown = False
 
 
 def report_to_terminal() -> None:

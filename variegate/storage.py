@@ -10,7 +10,19 @@ from pathlib import Path
 
 from variegate.errors import DataError
 
-__all__ = ["whole_file", "whole_files"]
+__all__ = ["check_target", "whole_file", "whole_files"]
+
+
+def check_target(target: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done for it.
+
+    Raises:
+        DataError: its folder does not exist, or it is itself a folder.
+    """
+    if not target.parent.is_dir():
+        raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder, so no file of that name can be written.")
 
 
 @contextmanager
@@ -22,10 +34,7 @@ def whole_files(*targets: Path) -> Iterator[tuple[Path, ...]]:
     temporary: list[Path] = []
     try:
         for target in targets:
-            if not target.parent.is_dir():
-                raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
-            if target.is_dir():
-                raise DataError(f"{target}: is a folder, so no file of that name can be written.")
+            check_target(target)
             try:
                 handle, name = tempfile.mkstemp(prefix=f".{os.getpid()}.", suffix=f".{target.name}", dir=target.parent)
             except OSError as error:

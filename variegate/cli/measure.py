@@ -67,11 +67,19 @@ def measure_command(
     variegate measure a.jsonl b.jsonl --size-matched 1000 --seeds 5
     variegate measure subset.jsonl --reference pool.jsonl --metrics novelsum --side all --json -
     """
+    from variegate.data.write import check_writable
     from variegate.metrics import measure, metric_names
+    from variegate.storage import check_target
 
     prepare(cache, quiet)
     names = None if metrics is None else [name for part in metrics.split(",") for name in metric_names(part.strip())]
     params = _by_metric(settings)
+    if json_to not in (None, "-"):
+        check_target(Path(str(json_to)))
+    if per_sample is not None:
+        check_writable(per_sample)
+        if len(data) != 1:
+            raise ParameterError("--per-sample takes one data set at a time.")
     # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
     strict = metrics is not None and len(names or []) == len(metrics.split(","))
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
@@ -101,7 +109,7 @@ def measure_command(
     if against is None and any(result.metric == "novelsum" for result in results):
         say("novelsum without --reference takes no account of density", quiet)
     if per_sample is not None:
-        _write_per_sample(per_sample, corpora, against, side, embedder, params.get("novelsum", {}))
+        _write_per_sample(per_sample, corpora[0], against, side, embedder, params.get("novelsum", {}))
     _write_results(results, json_to)
 
 
@@ -139,17 +147,13 @@ def _write_results(results: list[Any], json_to: str | None) -> None:
 
 
 def _write_per_sample(
-    path: Path, corpora: list[Corpus], against: Corpus | None, side: str, embedder: str, options: dict[str, Any]
+    path: Path, corpus: Corpus, against: Corpus | None, side: str, embedder: str, options: dict[str, Any]
 ) -> None:
     from variegate.data.rows import ListRows
-    from variegate.data.write import check_writable, write_rows
+    from variegate.data.write import write_rows
     from variegate.metrics import novelty, sides_of
     from variegate.storage import whole_file
 
-    if len(corpora) != 1:
-        raise ParameterError("--per-sample takes one data set at a time.")
-    check_writable(path)
-    corpus = corpora[0]
     table: list[dict[str, Any]] = [{"row": int(number)} for number in corpus.numbers]
     for one in sides_of(side, corpus):
         reference = None if against is None else against.vectors(one, embedder)

@@ -58,6 +58,7 @@ def select_command(
     variegate select pool.parquet --size 500 --strategy k_center --set metric=cosine -o subset.parquet
     """
     from variegate.data.write import check_writable
+    from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
     prepare(cache, quiet)
@@ -65,7 +66,9 @@ def select_command(
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
-    if not pool.endswith(".npy"):
+    if pool.endswith(".npy"):
+        check_target(output)
+    else:
         check_writable(output)
     params = values(settings)
     reserved = {"data", "size", "strategy", "side", "embedder", "reference", "seed"} & params.keys()

@@ -17,6 +17,9 @@ SAMPLE_ROWS = 200
 PROMPT_NAMES = ("instruction", "prompt", "question", "query", "input", "user", "problem", "source")
 RESPONSE_NAMES = ("response", "output", "completion", "answer", "std_answer", "target", "reply", "assistant", "solution")
 
+ROLE_KEYS = ("role", "from", "speaker", "author", "sender", "agent")
+CONTENT_KEYS = ("content", "value", "text", "utterance", "message")
+
 # Markers of chat templates that hold both sides in one string.
 CHAT_MARKERS = re.compile(
     r"<\|(?:user|im_start|start_header_id|ai|assistant|prompter|Human)\|>|###\s*(?:Human|Instruction|User)\s*:"
@@ -90,7 +93,8 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
             f"preference pairs (fields: {fields}), not instruction data. Pass --schema preference to read each prompt "
             "with its chosen answer."
         )
-    nested = next((name for name, value in row.items() if _is_list_of(value, Mapping)), None)
+    nested = next((name for name, value in row.items() if _is_list_of(value, Mapping) and len(value[0]) > 1), None)
+    listed = next((name for name, value in row.items() if _is_list_of(value, list) and len(value[0]) == 2), None)
     turns = next((name for name, value in row.items() if _is_list_of(value, str)), None)
     if prompt and answer:
         return (
@@ -98,11 +102,11 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
             f"--columns instruction={prompt},response={answer}."
         )
     if nested and not answer:
-        keys = ", ".join(map(str, row[nested][0]))
+        return f"no schema has the fields {fields}. {_how_to_read_turns(nested, row[nested])}"
+    if listed and not (prompt or answer):
         return (
-            f"no schema has the fields {fields}. '{nested}' is a list of objects with the keys {keys}: if those are the "
-            f"turns, pass --columns messages={nested},role=KEY,content=KEY,user=VALUE,assistant=VALUE; otherwise write one "
-            "row per pair with the fields instruction and response."
+            f"no schema has the fields {fields}. '{listed}' is a list of lists: if those are the turns, write each as an object, "
+            '{"role": "user", "content": "..."}, under the name messages.'
         )
     if prompt or turns:
         return (
@@ -117,6 +121,24 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
     return (
         f"no schema has the fields {fields}. Name the ones to read with --columns instruction=FIELD,response=FIELD (or "
         "messages=FIELD), or rename them. `variegate list schemas` shows what is known."
+    )
+
+
+def _how_to_read_turns(name: str, turns: list[Mapping[str, Any]]) -> str:
+    """Say how a list of objects can be read as a chat, with the data's own names where they can be told."""
+    keys = [str(key) for key in turns[0]]
+    role = next((key for key in keys if key.lower() in ROLE_KEYS), None)
+    content = next((key for key in keys if key.lower() in CONTENT_KEYS), None)
+    speakers = list(dict.fromkeys(turn.get(role) for turn in turns)) if role else []
+    if role and content and len(speakers) >= 2:
+        return (
+            f"If '{name}' holds the turns and '{speakers[0]}' is the user, pass "
+            f"--columns messages={name},role={role},content={content},user={speakers[0]},assistant={speakers[1]}."
+        )
+    return (
+        f"'{name}' is a list of objects with the keys {', '.join(keys)}: if those are the turns, pass --columns "
+        f"messages={name},role=KEY,content=KEY,user=VALUE,assistant=VALUE; otherwise write one row per pair with the fields "
+        "instruction and response."
     )
 
 

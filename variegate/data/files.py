@@ -221,7 +221,8 @@ def _one_object(name: str, document: dict[str, Any]) -> Rows:
     way = "Write it as a list of rows, each with the fields of one schema (`variegate list schemas`)."
     lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if lists:
-        way = f"If the rows are under '{lists[0]}', write them out: jq -c '.[\"{lists[0]}\"][]' FILE > rows.jsonl"
+        longest = max(lists, key=lambda key: len(document[key]))
+        way = f"If the rows are under '{longest}', write them out: jq -c '.[\"{longest}\"][]' FILE > rows.jsonl"
     elif len(document) > 1 and all(isinstance(value, dict) for value in document.values()):
         way = "If its values are the rows, write them out: jq -c '.[]' FILE > rows.jsonl"
     raise DataError(f"{name}: is one JSON object (keys: {keys}), not a list of rows. {way}")

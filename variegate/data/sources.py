@@ -110,13 +110,28 @@ def _looks_like_a_file(name: str) -> bool:
 
 
 def _open_file(name: str, path: Path) -> tuple[str, Rows, str]:
-    kind, compression = kind_of(name)
+    try:
+        kind, compression = kind_of(name)
+    except DataError:
+        if _looks_like_json(path):
+            raise DataError(f"{name}: looks like JSON under an ending that is not known. Rename it to .json or .jsonl.") from None
+        raise
     if kind == "npy":
         raise DataError(f"{name}: holds vectors, but rows of text are needed here.")
     try:
         return name, read_rows(name, path, kind, compression), digest(path)
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror}).") from None
+
+
+def _looks_like_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(256).lstrip()
+    except OSError:
+        return False
+    # A brace or bracket alone is not enough: shell commands open with them as well.
+    return start[:1] in (b"{", b"[") and b'"' in start
 
 
 def _open_url(url: str) -> tuple[str, Rows, str]:

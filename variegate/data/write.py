@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from variegate.data.files import kind_of
-from variegate.data.rows import LineRows, Rows, TableRows
+from variegate.data.rows import LineRows, Rows, TableRows, in_order
 from variegate.errors import DataError
+from variegate.storage import check_target
 
 __all__ = ["check_writable", "write_rows"]
 
@@ -30,8 +31,7 @@ def check_writable(target: Path) -> None:
     kind, _ = kind_of(target.name)
     if kind == "npy":
         raise DataError(f"{target}: rows of text cannot be written as .npy. Use .jsonl, .json, .csv, .parquet or .arrow.")
-    if not target.parent.is_dir():
-        raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
+    check_target(target)
 
 
 def write_rows(path: Path, places: Sequence[Place], named: Path | None = None) -> None:
@@ -82,20 +82,23 @@ def _dump(row: object) -> bytes:
 
 
 def _jsonl(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
-    for rows, position in places:
-        line = rows.lines[position] if isinstance(rows, LineRows) else _dump(rows.take([position])[0])
-        yield line + b"\n"
+    if all(isinstance(rows, LineRows) for rows, _ in places):
+        for rows, position in places:
+            yield rows.lines[position] + b"\n"  # type: ignore[attr-defined]
+        return
+    for row in in_order(places):
+        yield _dump(row) + b"\n"
 
 
 def _json(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
     yield b"["
-    for at, (rows, position) in enumerate(places):
-        yield (b",\n" if at else b"\n") + _dump(rows.take([position])[0])
+    for at, row in enumerate(in_order(places)):
+        yield (b",\n" if at else b"\n") + _dump(row)
     yield b"\n]\n"
 
 
 def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterator[bytes]:
-    rows = [source.take([position])[0] for source, position in places]
+    rows = list(in_order(places))
     names = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
@@ -132,7 +135,7 @@ def _as_table(target: Path, places: Sequence[Place]) -> Any:
         first = places[0][0]
         if len(groups) == 1 and isinstance(first, TableRows):
             return first.table.take([position for _, position in places])
-        dicts = [rows.take([position])[0] for rows, position in places]
+        dicts = list(in_order(places))
         names = list(dict.fromkeys(name for row in dicts for name in row))
         return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})
     except pa.ArrowException as error:

@@ -8,11 +8,12 @@ from variegate.geometry.cosine import cosine_distance_rows, unit_rows
 from variegate.geometry.duplicates import NearDuplicates, distinct_rows, near_duplicates
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
 from variegate.geometry.novelty import proximity_weights, weighted_novelty
-from variegate.geometry.vectors import centre_of, exact_squared_distances, faulty_rows
+from variegate.geometry.vectors import centre_of, centred_on, exact_squared_distances, faulty_rows
 
 __all__ = [
     "NearDuplicates",
     "centre_of",
+    "centred_on",
     "cosine_distance_rows",
     "density",
     "distinct_rows",

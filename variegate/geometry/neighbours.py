@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
-from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
+from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, centred_on, exact_squared_distances
 from variegate.progress import track
 
 __all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
@@ -39,25 +39,18 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
     # Distances do not change when all is moved; small coordinates lose less in float32.
     centre, _ = centre_of(points)
     kept = min(k + SPARE, m)
-    centred = _centred(points, centre)
+    centred = centred_on(points, centre)
     norms = np.einsum("md,md->m", centred, centred, dtype=np.float64).astype(np.float32)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
     size = max(1, BLOCK_BYTES // (4 * POINT_ROWS))
     with track("neighbours", n) as advance:
         for start, stop in blocks(n, size):
-            block = _centred(queries[start:stop], centre)
+            block = centred_on(queries[start:stop], centre)
             found = _nearest_of_block(block, centred, norms, kept, beyond)
             d2, at = _exact(queries[start:stop], points, found, beyond)
             distances[start:stop], rows[start:stop] = d2[:, :k], at[:, :k]
             advance(stop - start)
     return distances, rows
-
-
-def _centred(vectors: Matrix, centre: Floats) -> F32:
-    out = np.empty(vectors.shape, np.float32)
-    for start, stop in blocks(len(vectors), POINT_ROWS):
-        np.subtract(vectors[start:stop], centre, out=out[start:stop], casting="same_kind")
-    return out
 
 
 def _nearest_of_block(block: F32, points: F32, norms: F32, k: int, beyond: float) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
-from variegate.geometry import centre_of, exact_squared_distances, unit_rows
+from variegate.geometry import centre_of, centred_on, exact_squared_distances, unit_rows
 from variegate.progress import track
 from variegate.strategies.first import first_pick, lowest_of_best
 from variegate.strategies.spec import Picks
@@ -38,7 +38,7 @@ def k_center(x: NDArray[Any], size: int, *, seed: int, first: int | str | None =
     # On unit vectors the squared distance is twice the cosine distance, so both orders are one.
     points = unit_rows(x) if metric == "cosine" else x
     centre, scale = centre_of(points)
-    centred = np.asarray(points - centre, np.float32)
+    centred = centred_on(points, centre)
     norms = np.einsum("nd,nd->n", centred, centred, dtype=np.float64)
     # float32 products may be off by this much; rows within it of the farthest are compared in float64.
     noise = 1e-5 * max(scale * scale, float(norms.max()))
