@@ -37,7 +37,7 @@ def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[A
 @contextmanager
 def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     global _shown
     if _shown:
@@ -49,7 +49,6 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
         TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )

@@ -161,7 +161,9 @@ def _one(
     if size is not None:
         recorded["size_matched"] = size
     values = []
-    for seed in range(seeds or 1):
+    # Where nothing is drawn at random all seeds would give one value.
+    draws = (seeds or 1) if size is not None or "seed" in known else 1
+    for seed in range(draws):
         seeded = {**arguments, "seed": seed} if "seed" in known else arguments
         part = view if size is None else _take(view, np.random.default_rng(seed).choice(len(corpus), size, replace=False))
         values.append(_value(spec, part, seeded))

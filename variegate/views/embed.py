@@ -31,7 +31,7 @@ EMBEDDERS = {
     "column:NAME": "vectors that stand in a column of the data",
     "FILE.npy": "vectors made elsewhere, one for each row of the data",
 }
-STATIC_SHARD_ROWS = 16384
+STATIC_SHARD_ROWS = 8192
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ TOKENIZERS = {
     "words": "split at white space, case kept",
     "NAME or PATH": "any Hugging Face tokenizer: a Hub name, a folder, or a tokenizer.json",
 }
-SHARD_ROWS = 16384
+SHARD_ROWS = 8192
 BATCH_ROWS = 2048
 
 
