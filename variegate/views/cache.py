@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -105,7 +104,17 @@ def cached_arrays(
                 with whole_file(shard) as temporary, temporary.open("wb") as stream:
                     np.savez(stream, **arrays)  # type: ignore[arg-type]
             advance(stop - start)
+    if (done := _open_whole(folder)) is not None:
+        # Joined by another process while this one was at its last shard, which nobody needs any more.
+        _sweep(folder)
+        return done
     return _join(folder, len(bounds))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the shards; temporary files, which begin with a dot, may be another process's work."""
+    for path in folder.glob("[0-9]*.npz"):
+        path.unlink(missing_ok=True)
 
 
 def _key(settings: Settings) -> str:
@@ -116,7 +125,8 @@ def _key(settings: Settings) -> str:
 def _read_shard(path: Path) -> Arrays | None:
     """Read a shard; one that is missing or damaged counts as not there, and is computed again."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because np.load leaves a damaged archive open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
@@ -158,8 +168,7 @@ def _join(folder: Path, shards: int) -> Arrays:
     manifest = {name: {"shape": shape, "dtype": str(types[name])} for name, shape in shapes.items()}
     with whole_file(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest))
-    for path in folder.glob("*.npz"):
-        path.unlink(missing_ok=True)
+    _sweep(folder)
     arrays = _open_whole(folder)
     if arrays is None:
         raise DataError(
@@ -183,10 +192,3 @@ def _shard_of(folder: Path, at: int) -> Arrays | _Finished:
     if arrays is None:
         raise DataError(f"{folder}: shard {at} is gone. Was the cache emptied meanwhile? Run the command again.")
     return _Finished(arrays)
-
-
-def clear_key(kind: str, settings: Settings) -> None:
-    """Remove what is cached under one key."""
-    root = cache_root()
-    if root is not None:
-        shutil.rmtree(root / kind / _key(settings), ignore_errors=True)

@@ -53,7 +53,8 @@ def endpoint_embedder(name: str) -> Embedder:
 
         try:
             answer = client().embeddings.create(model=model, input=texts, encoding_format="float")
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, ValueError) as error:
+            # The client lets the error of an answer that is no JSON through as it is.
             first = (str(error).splitlines() or [""])[0]
             raise VariegateError(
                 f"The embeddings endpoint failed ({type(error).__name__}: {first}). What it answered so far is cached; run "
