@@ -19,10 +19,10 @@ from variegate.metrics.spectral import vendi_score
 ROOT = Path(__file__).resolve().parents[1]
 RULES: dict[str, dict[str, object]] = {
     "authors' rule": {"duplicates": "exact"},
-    "closeness 1/6": {"closeness": 1 / 6},
-    "closeness 1/4": {"closeness": 1 / 4},
-    "closeness 1/3 (default)": {},
-    "closeness 1/2": {"closeness": 1 / 2},
+    "grouped, closeness 1/6": {"closeness": 1 / 6, "spacing": 0},
+    "grouped, closeness 1/3": {"spacing": 0},
+    "grouped, closeness 1/2": {"closeness": 1 / 2, "spacing": 0},
+    "grouped and spaced (default)": {},
     "no density": {"beta": 0, "duplicates": "keep"},
 }
 

@@ -39,15 +39,20 @@ def novelties(x, sigma=None, alpha=1.0, density_of="self", include_self=True):
     return out
 
 
-def novelselect(x, sigma, size, first, alpha=1.0, density_of="both", candidates=None):
-    """Score every candidate anew at every step. Where there are no candidates left, all other rows are."""
+def novelselect(x, sigma, size, first, alpha=1.0, density_of="both", candidates=None, spacing=0.0):
+    """Score every candidate anew at every step: first the spaced ones, then all candidates, then all other rows."""
     x = np.asarray(x, float)
     unit = x / np.sqrt((x**2).sum(axis=1, keepdims=True))
     sigma = np.asarray(sigma, float)
     picks = [first]
     allowed = set(range(len(x))) if candidates is None else set(candidates)
+    spaced = True
     while len(picks) < size:
-        left = sorted(allowed - set(picks)) or sorted(set(range(len(x))) - set(picks))
+        free = [row for row in range(len(x)) if row not in picks]
+        known = [row for row in free if row in allowed]
+        far = [row for row in known if spaced and spacing and all(math.dist(x[row], x[pick]) > spacing for pick in picks)]
+        spaced = bool(far)
+        left = far or known or free
         best, best_score = -1, -1.0
         for row in left:
             factor = sigma[row] + sigma[picks] if density_of == "both" else sigma[picks]

@@ -41,7 +41,9 @@ def test_novelselect_against_scoring_everything(density_of, alpha, duplicates, m
     points = {"exact": np.unique(x, axis=0), "near": x[heads], "keep": x}[duplicates]
     sigma = density(x, points, k=4, beta=0.5)
     candidates = heads if duplicates == "near" else None
-    expected = reference.novelselect(x, sigma, 90, 2, alpha, density_of, candidates)
+    # A fifth of the rows are copies: the pool is redundant.
+    spacing = 2 * near_duplicates(x, k=4).radius if duplicates == "near" else 0.0
+    expected = reference.novelselect(x, sigma, 90, 2, alpha, density_of, candidates, spacing)
     options = {"first": 2, "alpha": alpha, "k": 4, "density_of": density_of, "duplicates": duplicates}
     assert vg.select(x, 90, "novelselect", **options).indices.tolist() == expected
 
@@ -104,7 +106,20 @@ def test_a_pool_of_few_distinct_rows_still_gives_what_was_asked_for(redundant_po
     chosen = vg.select(redundant_pool, 1700, "novelselect", first=0)
     assert len(set(chosen.indices.tolist())) == 1700
     assert copies_among(chosen.indices[:1540]) == 0
-    assert "only 1,540 distinct rows" in chosen.notes[1]
+    assert "picks are at least" in chosen.notes[1]
+    assert chosen.params["spaced_picks"] <= 1540
+
+
+def test_picks_are_spaced_while_they_can_be():
+    x = RNG(3).normal(size=(400, 3))
+    chosen = vg.select(x, 120, "novelselect", first=0, spacing=2)
+    spaced, radius = chosen.params["spaced_picks"], chosen.params["near_duplicate_radius"]
+    points = x[chosen.indices]
+    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)) + 99 * np.eye(120)
+    assert spaced > 20
+    assert apart[:spaced, :spaced].min() > 2 * radius
+    exact = vg.select(x, 120, "novelselect", first=0, duplicates="exact").indices
+    assert np.sqrt(((x[exact][:, None] - x[exact][None]) ** 2).sum(axis=2) + 99 * np.eye(120)).min() < 2 * radius
 
 
 def test_copies_of_one_row_can_be_chosen_from():
@@ -172,6 +187,8 @@ def test_picks_do_not_depend_on_blocks_and_threads(name, threads, monkeypatch):
         ({"strategy": "novelselect", "alfa": 2}, "Did you mean alpha"),
         ({"strategy": "novelselect", "k": 40}, "more than k = 40 distinct reference rows"),
         ({"strategy": "novelselect", "closeness": 0}, "'closeness' parameter"),
+        ({"strategy": "novelselect", "spacing": -1}, "'spacing' parameter of novelselect must be a number of at least 0"),
+        ({"strategy": "novelselect", "spacing": 2, "duplicates": "exact"}, "left out unless duplicates is 'near'"),
         ({"strategy": "random", "reference": np.eye(5)}, "takes no reference"),
         ({"strategy": "random", "first": 0}, "has no parameters"),
         ({"side": "middle"}, "one of instruction, response, both"),

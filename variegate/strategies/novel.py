@@ -12,6 +12,7 @@ from variegate.geometry import (
     NearDuplicates,
     density,
     distinct_rows,
+    exact_squared_distances,
     near_duplicates,
     proximity_weights,
     unit_rows,
@@ -30,6 +31,10 @@ NEIGHBOURS, ALPHA, BETA = 10, 1.0, 0.5
 # Rows at most this share of the typical neighbour distance apart are near-duplicates. At beta = 0.5 it keeps every
 # density below about three times the typical one. docs/duplicates.md has the measurements behind it.
 CLOSENESS = 1 / 3
+# In a redundant pool picks are this many radii apart while there are such rows: no row is a near-duplicate of two picks.
+SPACING = 2.0
+# A pool is redundant where at least this share of its rows are near-duplicates of another.
+REDUNDANT = 0.01
 # Candidates whose exact score is computed together, to begin with.
 BATCH = 64
 
@@ -47,6 +52,7 @@ def novelselect(
     first: int | str | None = None,
     duplicates: str = "near",
     closeness: float = CLOSENESS,
+    spacing: float | None = None,
 ) -> Picks:
     """Choose rows greedily by novelty with respect to the picks so far.
 
@@ -64,16 +70,18 @@ def novelselect(
         density_of: "both", sigma(x) + sigma(x_j) (the authors' code), or "other", sigma(x_j) (the paper's text).
         first: the row to begin with, "random", or "most_novel".
         duplicates: "near" lets one row stand for each group of near-duplicates, in the density and among the candidates,
-            until no group is left. "exact" is the authors' rule: bit-identical rows count once in the density, and every row
-            is a candidate. "keep" leaves all rows in both.
+            until no group is left. "exact" is the authors' rule: bit-identical rows count once in the density, and every
+            row is a candidate. "keep" leaves all rows in both.
         closeness: how near near-duplicates are, as a share of the typical neighbour distance.
+        spacing: how many radii of near-duplicates apart picks are while there are such rows, with duplicates="near". None is
+            2 in a redundant pool, where at least one row in a hundred is a near-duplicate of another, and 0 elsewhere.
 
     Returns:
         Picks; a pick's gain is its v(x).
 
     Reference: Yang et al. 2025, "Measuring Data Diversity for Instruction Tuning", ACL, algorithm 1.
     """
-    _check(k, alpha, beta, density_of, duplicates, closeness)
+    _check(k, alpha, beta, density_of, duplicates, closeness, spacing)
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
     points = _density_rows(x, reference, groups, duplicates, closeness, k)
     sigma = density(x, points, k=k, beta=beta)
@@ -87,20 +95,30 @@ def novelselect(
     notes = []
     if groups is not None:
         start = int(groups.representative[start]) if first is None or isinstance(first, str) else start
-        params |= {"first": start, "near_duplicate_radius": groups.radius, "near_duplicate_rows": groups.collapsed}
+        if spacing is None:
+            spacing = SPACING if groups.collapsed >= REDUNDANT * len(x) else 0.0
+        params |= {
+            "first": start,
+            "near_duplicate_radius": groups.radius,
+            "near_duplicate_rows": groups.collapsed,
+            "spacing": spacing,
+        }
         notes.append(
             f"{groups.collapsed:,} of {len(x):,} rows are near-duplicates of another (L2 distance up to {groups.radius:.3g}); "
             f"{len(groups.representatives):,} rows were candidates"
         )
-        if size > len(groups.representatives):
-            notes.append(
-                f"the pool has only {len(groups.representatives):,} distinct rows, so the last picks are near-duplicates"
-            )
-    rows, gains = _greedy(x, sigma, size, start, alpha, density_of, groups)
+    distance = spacing * groups.radius if groups is not None and spacing else 0.0
+    rows, gains, spaced = _greedy(x, sigma, size, start, alpha, density_of, groups, distance)
+    if distance:
+        params["spaced_picks"] = spaced
+        notes.append(
+            f"picks are at least {distance:.3g} apart"
+            + (f", but for the last {size - spaced:,}" if spaced < size else "")
+        )
     return Picks(rows, gains, params, notes)
 
 
-def _check(k: int, alpha: float, beta: float, density_of: str, duplicates: str, closeness: float) -> None:
+def _check(k: int, alpha: float, beta: float, density_of: str, duplicates: str, closeness: float, spacing: float | None) -> None:
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise bad_parameter("k", "novelselect", "an int of at least 1", k)
     for name, value in (("alpha", alpha), ("beta", beta)):
@@ -112,6 +130,10 @@ def _check(k: int, alpha: float, beta: float, density_of: str, duplicates: str, 
         raise bad_parameter("duplicates", "novelselect", "'near', 'exact' or 'keep'", duplicates)
     if isinstance(closeness, str) or not 0 < closeness <= 1:
         raise bad_parameter("closeness", "novelselect", "a number in (0, 1]", closeness)
+    if spacing is not None and (isinstance(spacing, str) or not 0 <= spacing < np.inf):
+        raise bad_parameter("spacing", "novelselect", "a number of at least 0, or null", spacing)
+    if spacing and duplicates != "near":
+        raise bad_parameter("spacing", "novelselect", "left out unless duplicates is 'near'", spacing)
 
 
 def _density_rows(
@@ -142,13 +164,16 @@ def _greedy(
     start: int,
     alpha: float,
     density_of: str,
-    groups: NearDuplicates | None,
-) -> tuple[NDArray[np.int64], list[float | None]]:
+    groups: NearDuplicates | None = None,
+    spacing: float = 0.0,
+) -> tuple[NDArray[np.int64], list[float | None], int]:
     """Pick by exact scores, computed only where an upper bound allows a row to win.
 
     Let S be a row's score after t picks. A new weighted distance e that lands on rank r adds e / r^alpha and moves the
     larger ones one rank down; since those are at least e, S grows by at most e / (t + 1)^alpha. So S plus these terms
     bounds the score from above without any sorting, and rows whose bound is below the best exact score need none.
+
+    Returns the picks, their scores, and how many picks keep the spacing from all earlier ones.
     """
     n, d = x.shape
     unit = np.empty((n, d), np.float32)
@@ -160,34 +185,67 @@ def _greedy(
     slack = np.float32(2e-7 + 1e-7 * d**0.5)
     bound = np.zeros(n)
     scored = np.zeros(n, np.int64)  # the number of picks that `bound` is exact for
-    waiting = np.ones(n, bool)
-    closed = np.zeros(n, bool)
-    if groups is not None:
-        closed = groups.representative != np.arange(n)
-        closed[start] = False
-        if closed[groups.representative[start]] or groups.representative[start] != start:
-            closed[groups.representative[start]] = True
+    candidates = _Candidates(x, groups, spacing, float(slack))
     rows = np.empty(size, np.int64)
     rows[0] = start
     gains: list[float | None] = [None]
     with track("novelselect", size, "picks") as advance:
         for count in range(1, size):
             last = int(rows[count - 1])
-            waiting[last] = False
             picked[count - 1] = unit_rows(x[last : last + 1])[0]
             reach = np.subtract(1 + slack, unit @ unit[last])
             bound += reach * _pair_density(sigma, sigma[last], density_of) * weights[count - 1]
-            allowed = waiting & ~closed
-            if not allowed.any():
-                closed[:] = False
-                allowed = waiting
-            best, score = _best(
-                x, sigma, picked[:count], sigma[rows[:count]], weights[:count], density_of, bound, scored, allowed
-            )
+            allowed = candidates.after(last, count, reach)
+            so_far = picked[:count], sigma[rows[:count]], weights[:count]
+            best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed)
             rows[count] = best
             gains.append(score)
             advance(1)
-    return rows, gains
+    return rows, gains, candidates.spaced if candidates.spaced is not None else size
+
+
+class _Candidates:
+    """Which rows may be picked next: while there are any, those that are neither copies nor close to a pick.
+
+    A row's standing is 0 for an open one, 1 for one closer to a pick than the spacing, 2 for one that another row stands
+    for, 3 for a pick. The open ones come first, then those of standing 1, then of standing 2.
+    """
+
+    def __init__(self, x: NDArray[Any], groups: NearDuplicates | None, spacing: float, slack: float) -> None:
+        self.x = x
+        self.spacing = spacing
+        self.slack = slack
+        self.spaced: int | None = None
+        self.standing = np.zeros(len(x), np.uint8)
+        self.representative = np.arange(len(x)) if groups is None else groups.representative
+        self.standing[self.representative != np.arange(len(x))] = 2
+        parts = [np.linalg.norm(np.asarray(x[at : at + 8192], np.float64), axis=1) for at in range(0, len(x), 8192)]
+        self.norms = np.concatenate(parts)
+
+    def after(self, pick: int, count: int, reach: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Take note of the `count`-th pick, given bounds on all cosine distances to it; return who may be next."""
+        self.standing[pick] = 3
+        stands_for = self.representative[pick]
+        if self.standing[stands_for] == 0:
+            # A first pick that another row stands for: that row would be a second copy.
+            self.standing[stands_for] = 2
+        if self.spacing and self.spaced is None:
+            self._close_to(pick, reach)
+        for worst in (0, 1, 2):
+            allowed = self.standing <= worst
+            if allowed.any():
+                if worst and self.spacing and self.spaced is None:
+                    self.spaced = count
+                return np.asarray(allowed)
+        raise AssertionError("as many picks as rows")
+
+    def _close_to(self, pick: int, reach: NDArray[np.float32]) -> None:
+        product = self.norms * self.norms[pick]
+        squared = (self.norms - self.norms[pick]) ** 2 + 2 * product * reach
+        # `reach` is at most twice the slack too long; who is within that of the spacing is measured in float64.
+        near = np.flatnonzero((squared <= self.spacing**2 + 4 * self.slack * product) & (self.standing == 0))
+        exact = exact_squared_distances(self.x, self.x, near, np.full(len(near), pick))
+        self.standing[near[exact <= self.spacing**2]] = 1
 
 
 def _pair_density(sigma: Floats, other: Any, density_of: str) -> Any:
