@@ -1,4 +1,4 @@
-"""Every way in and out, and every shape of row that is met in the wild."""
+"""Every way in and out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import variegate as vg
-from tests.conftest import SAMPLE, SHARED
+from tests.conftest import SAMPLE
 from variegate.data.write import write_rows
 from variegate.storage import whole_files
 
@@ -222,170 +222,6 @@ class TestDatasets:
         monkeypatch.setitem(sys.modules, "datasets", None)
         with pytest.raises(vg.MissingExtraError, match=r"pip install 'variegate\[hub\]'"):
             vg.load("lab/set")
-
-
-# --- shapes of rows: (row, schema, instruction, response, both)
-
-SHAPES = {
-    "alpaca": ({"instruction": "Add", "input": "1 2", "output": "3"}, "alpaca", "Add\n1 2", "3", "Add\n1 2\n3"),
-    "alpaca, empty input": ({"instruction": "Add", "input": "", "output": "3"}, "alpaca", "Add", "3", "Add\n3"),
-    "alpaca, history and system": (
-        {"system": "S", "instruction": "c", "output": "d", "history": [["a", "b"]]}, "alpaca", "a\nc", "b\nd", "a\nb\nc\nd",
-    ),
-    "gpteacher": ({"instruction": "Play", "input": "x", "response": "y"}, "instruction-response", "Play\nx", "y", "Play\nx\ny"),
-    "output and response alike": ({"instruction": "a", "output": "b", "response": "b"}, "alpaca", "a", "b", "a\nb"),
-    "sharegpt": (
-        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}, {"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}]},
-        "sharegpt", "a\nc", "b\nd", "a\nb\nc\nd",
-    ),
-    "sharegpt, tools": (
-        {
-            "conversations": [
-                {"from": "human", "value": "a"}, {"from": "function_call", "value": "f()"},
-                {"from": "observation", "value": "7"}, {"from": "gpt", "value": "b"},
-            ],
-            "tools": "[]", "system": "S",
-        },
-        "sharegpt", "a", "f()\nb", "a\nf()\n7\nb",
-    ),
-    "conversations with roles": (
-        {"conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "sharegpt", "a", "b", "a\nb",
-    ),
-    "messages": (
-        {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
-        "messages", "a", "b", "a\nb",
-    ),
-    "messages, parts and weights": (
-        {"messages": [
-            {"role": "user", "content": [{"type": "text", "value": "a"}, {"type": "image_url", "image_url": {}}], "loss_weight": 0.0},
-            {"role": "assistant", "content": [{"type": "reasoning", "value": "hm"}, {"type": "text", "text": "b"}], "loss_weight": 1.0},
-        ]},
-        "messages", "a", "hm\nb", "a\nhm\nb",
-    ),
-    "messages, tool calls": (
-        {"messages": [
-            {"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]},
-            {"role": "tool", "content": "7"}, {"role": "assistant", "content": "b"},
-        ]},
-        "messages", "a", '[{"name": "f"}]\nb', 'a\n[{"name": "f"}]\n7\nb',
-    ),
-    "kto": ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "label": False}, "messages", "a", "b", "a\nb"),
-    "prompt-completion": ({"prompt": "a", "completion": "b"}, "prompt-completion", "a", "b", "a\nb"),
-    "prompt-completion, messages": (
-        {"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]},
-        "prompt-completion", "a", "b", "a\nb",
-    ),
-    "text": ({"text": "whole"}, "text", None, "whole", "whole"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("ending", ["jsonl", "json", "parquet"])
-def test_shapes_that_load(shape, ending):
-    if ending == "parquet" and shape in ("messages, tool calls", "messages, parts and weights"):
-        pytest.skip("Arrow fills the fields that some messages lack with nulls, which makes another shape")
-    row, schema, instruction, response, both = SHAPES[shape]
-    if ending == "parquet":
-        pq.write_table(pa.Table.from_pylist([row, row]), "a.parquet")
-    else:
-        Path(f"a.{ending}").write_text(json.dumps([row, row]) if ending == "json" else f"{json.dumps(row)}\n" * 2)
-    pool = vg.load(f"a.{ending}")
-    assert pool.sources[0].schema.name == schema
-    assert ("instruction" in pool.sides) == (instruction is not None)
-    if instruction is not None:
-        assert pool.texts("instruction").to_pylist() == [instruction] * 2
-    assert pool.texts("response").to_pylist() == [response] * 2
-    assert pool.texts("both").to_pylist() == [both] * 2
-    assert ("KTO" in str(pool.sources[0].notes)) == (shape == "kto")
-
-
-def test_nulls_that_arrow_fills_in_are_no_calls_and_no_text():
-    rows = [
-        {
-            "messages": [
-                {"role": "user", "content": "a", "tool_calls": None},
-                {"role": "assistant", "content": "b", "tool_calls": None},
-            ]
-        }
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), "a.parquet")
-    assert vg.load("a.parquet").texts("both").to_pylist() == ["a\nb"]
-
-
-TURNS = [{"speaker": "USER", "utterance": "a", "frames": []}, {"speaker": "SYSTEM", "utterance": "b", "frames": []}]
-
-# name -> rows, what the refusal says, what it tells the user to pass, the texts that this gives
-REFUSED = {
-    "preference pairs": (
-        [{"conversations": [{"from": "human", "value": "a"}], "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"}}],
-        "--schema preference", {"schema": "preference"}, "a", "b",
-    ),
-    "preference strings": ([{"prompt": "a", "chosen": "b", "rejected": "c"}], "--schema preference", {"schema": "preference"}, "a", "b"),
-    "preference that repeats the prompt": (
-        [{"prompt": [{"role": "user", "content": "a"}], "rejected": [], "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}],
-        "--schema preference", {"schema": "preference"}, "a", "b",
-    ),
-    "question and answer": (
-        [{"question": "a", "answer": "b", "feedback": "c"}], "--columns instruction=question,response=answer",
-        {"columns": {"instruction": "question", "response": "answer"}}, "a", "b",
-    ),
-    "output and response": ([{"instruction": "a", "output": "b", "response": "c"}], "--schema alpaca", {"schema": "alpaca"}, "a", "b"),
-    "prompts": (
-        [{"key": 1, "prompt": "a", "kwargs": [{}]}], "--columns instruction=prompt --side instruction",
-        {"columns": {"instruction": "prompt"}}, "a", None,
-    ),
-    "instructions": ([{"instruction": "a"}], "--columns instruction=instruction", {"columns": {"instruction": "instruction"}}, "a", None),
-    "turns of prompts": ([{"question_id": 8, "turns": ["a", "b"]}], "--columns instruction=turns", {"columns": {"instruction": "turns"}}, "a\nb", None),
-    "dialogue": (
-        [{"dialogue_id": "1", "turns": TURNS}], "messages=turns,role=speaker,content=utterance,user=USER,assistant=SYSTEM",
-        {"columns": {"messages": "turns", "role": "speaker", "content": "utterance", "user": "USER", "assistant": "SYSTEM"}}, "a", "b",
-    ),
-    "chat markers": ([{"text": "<|user|> a <|ai|> b"}], "--schema text", {"schema": "text"}, None, "<|user|> a <|ai|> b"),
-    "lists of lists": ([{"id": 1, "utterances": [["agent", "a"], ["client", "b"]]}], "is a list of lists", None, None, None),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", REFUSED)
-def test_shapes_that_are_refused_with_what_to_pass(shape):
-    rows, message, way_out, instruction, response = REFUSED[shape]
-    put("a.jsonl", rows)
-    with pytest.raises(vg.DataError) as refusal:
-        vg.load("a.jsonl")
-    assert str(refusal.value).startswith("a.jsonl: ")
-    assert message in str(refusal.value)
-    if way_out:
-        pool = vg.load("a.jsonl", **way_out)
-        assert ("response" in pool.sides) == bool(response)
-        if instruction:
-            assert pool.texts("instruction").to_pylist() == [instruction]
-        if response:
-            assert pool.texts("response").to_pylist() == [response]
-
-
-def test_every_real_file_loads_or_says_why_not():
-    folder = SHARED / "data" / "raw_samples"
-    if not folder.is_dir():
-        pytest.skip("the collection of raw files is not beside this checkout")
-    loaded = set()
-    for path in sorted(folder.iterdir()):
-        try:
-            pool = vg.load(str(path))
-        except vg.DataError as refusal:
-            assert str(refusal).startswith(str(path))
-            continue
-        loaded.add(path.name)
-        assert len(pool) == pool.row_count
-        assert all(text.strip() for text in pool.texts("response").to_pylist())
-    assert {
-        "alpaca_cleaned_25.json",
-        "sharegpt_conversations.jsonl",
-        "openai_messages_chat.jsonl",
-        "p3_prompt_completion.jsonl",
-    } <= loaded
-    assert (
-        not {"dpo_chosen_rejected.json", "ifeval_prompts.jsonl", "flan_cot.tsv", "nl2bash.nl", "pubmedqa_keyed_dict_head.txt"}
-        & loaded
-    )
 
 
 # --- the corpus
