@@ -210,7 +210,7 @@ USAGE: list[tuple[tuple[str, ...], str]] = [
     ((*MEASURE, "--columns", "instruction=instruction", *LENGTH), r"pool\.jsonl: has no both side"),
     ((*MEASURE, "--columns", "response=response", "--side", "instruction", *LENGTH), r"pool\.jsonl: has no instruction side"),
     ((*MEASURE, "--embedder", "column:vec", *COSINE), r"pool\.jsonl, line 1: lacks the field 'vec'"),
-    ((*MEASURE, "--embedder", "column:response", *COSINE), r"pool\.jsonl: the vectors of that column are not lists"),
+    ((*MEASURE, "--embedder", "column:response", *COSINE), r"pool\.jsonl, row 1: field 'response' is no vector"),
     ((*MEASURE, "--embedder", "three.npy", *COSINE), r"three\.npy: holds 3 vectors, but pool\.jsonl has 12 rows"),
     ((*MEASURE, "--embedder", "magic:x", *COSINE), r"Unknown embedder 'magic:x'"),
     ((*MEASURE, "--tokenizer", "folder", *LENGTH), r"folder: this folder holds no tokenizer\.json"),

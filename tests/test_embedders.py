@@ -275,7 +275,7 @@ def test_vectors_made_elsewhere(tmp_path, monkeypatch):
     for embedder in ("column:vec", "column:json", "x.npy"):
         np.testing.assert_array_equal(vg.load("pool.jsonl").vectors(embedder=embedder), x)
     Path("ragged.jsonl").write_text('{"text": "a", "vec": [1, 2]}\n{"text": "b", "vec": [1]}\n')
-    with pytest.raises(vg.DataError, match="not lists of numbers of one length"):
+    with pytest.raises(vg.DataError, match="row 2: field 'vec' has 1 numbers, but the first row's has 2"):
         vg.load("ragged.jsonl").vectors(embedder="column:vec")
 
 

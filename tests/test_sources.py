@@ -99,7 +99,7 @@ def test_the_same_rows_give_the_same_compressed_bytes():
 
 def test_a_table_of_mixed_types_is_refused_with_a_way_out():
     pool = vg.load(put("pool.jsonl", [{"text": "a", "n": 1}, {"text": "b", "n": "two"}]))
-    with pytest.raises(vg.DataError, match=r"out\.parquet: the rows hold values of mixed types.*Write \.jsonl"):
+    with pytest.raises(vg.DataError, match=r"out\.parquet: the rows do not fit into a table.*mixed types.*Write \.jsonl"):
         pool.write("out.parquet")
     assert sorted(path.name for path in Path().iterdir()) == ["pool.jsonl"]
 

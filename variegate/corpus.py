@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from variegate.views.tokens import Tokens
 
-__all__ = ["BadRow", "Corpus"]
+__all__ = ["BadRow", "Corpus", "same_dimensions"]
 
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -137,8 +137,9 @@ class Corpus:
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
-            return stack_vectors(self.name, self.column(embedder.removeprefix("column:")))
-        if embedder.endswith(".npy"):
+            field_name = embedder.removeprefix("column:")
+            return stack_vectors(self.name, field_name, self.column(field_name), (self.numbers + 1).tolist())
+        if embedder.lower().endswith(".npy"):
             vectors = read_vectors(embedder)
             if len(vectors) != self.row_count:
                 raise DataError(f"{embedder}: holds {len(vectors)} vectors, but {self.name} has {self.row_count} rows.")
@@ -158,6 +159,7 @@ class Corpus:
         """Return the k-means cluster of each row, shape (n,), fitted on the vectors of a corpus (this one, or another)."""
         from variegate.views.clusters import kmeans_labels, kmeans_size
 
+        same_dimensions(self, self.vectors(side, embedder), fitted_on, fitted_on.vectors(side, embedder))
         return cast(
             Ints,
             self._once(
@@ -244,6 +246,19 @@ def _rows_at(source: Source, positions: Ints) -> Iterable[tuple[int, dict[str, A
         yield from zip(part, source.rows.take(part), strict=True)
 
 
+def same_dimensions(corpus: Corpus, vectors: Vectors, reference: Corpus, against: Vectors) -> None:
+    """Refuse to compare vectors of different embedders.
+
+    Raises:
+        DataError: the two sets of vectors differ in their number of dimensions.
+    """
+    if vectors.shape[1] != against.shape[1]:
+        raise DataError(
+            f"{corpus.name}: has vectors of {vectors.shape[1]} dimensions, but the reference {reference.name} has "
+            f"{against.shape[1]}. Make both with the same embedder."
+        )
+
+
 def _digest_texts(texts: pa.ChunkedArray) -> str:
     hasher = hashlib.sha256()
     for chunk in texts.chunks:
@@ -259,10 +274,12 @@ def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
 
     zero, infinite = faulty_rows(vectors)
     if len(infinite):
-        raise DataError(f"{where}: the vectors of {name_rows((numbers[infinite] + 1).tolist())} hold values that are not finite.")
+        rows = name_rows((numbers[infinite] + 1).tolist())
+        raise DataError(f"{where}: the vectors of {rows} hold values that are not finite, or too large.")
     if len(zero):
+        rows = name_rows((numbers[zero] + 1).tolist())
         raise DataError(
-            f"{where}: the vectors of {name_rows((numbers[zero] + 1).tolist())} are zero (an empty text, for one), so they "
-            "have no direction. Leave these rows out, or measure another side."
+            f"{where}: the vectors of {rows} are zero, or next to it (an empty text, for one), so they have no direction. "
+            "Leave these rows out, or measure another side."
         )
     return cast(Vectors, vectors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["DataError", "MissingExtraError", "ParameterError", "VariegateError"]
 
@@ -37,6 +37,26 @@ def bad_parameter(name: str, owner: str, allowed: str, got: object, fix: str = "
     """
     text = f"The '{name}' parameter of {owner} must be {allowed}. Got {got!r} instead."
     return ParameterError(f"{text} {fix}" if fix else text)
+
+
+def check_options(owner: str, defaults: Mapping[str, object], given: Mapping[str, object]) -> None:
+    """Refuse options that a function does not have, or whose type is not that of their default.
+
+    A default of None allows every type: its function checks for itself.
+    """
+    for name, value in given.items():
+        if name not in defaults:
+            if defaults:
+                raise unknown_name(f"parameter of {owner}", name, list(defaults))
+            raise bad_parameter(name, owner, "left out, since it has no parameters", value)
+        default = defaults[name]
+        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+        kind = type(default)
+        allowed = (int, float) if kind is float else kind
+        if kind in kinds and (not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool)):
+            raise bad_parameter(name, owner, kinds[kind], value)
+        if isinstance(value, float) and value != value:
+            raise bad_parameter(name, owner, "a number", value)
 
 
 def unknown_name(kind: str, name: str, known: Sequence[str]) -> ParameterError:

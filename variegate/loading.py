@@ -55,7 +55,7 @@ def load(
     several = list(data) if isinstance(data, list | tuple) else [data]
     if not several:
         raise ParameterError("No data given.")
-    if len(several) == 1 and str(several[0]).endswith(".npy") and not is_dataset(several[0]):
+    if len(several) == 1 and str(several[0]).lower().endswith(".npy") and not is_dataset(several[0]):
         return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
     sources = [source for part in several for source in open_sources(part, schema, columns)]
     label = name or (", ".join(map(str, several)) if not is_dataset(several[0]) else "dataset")

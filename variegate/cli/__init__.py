@@ -85,5 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(message: str, status: int) -> int:
-    click.echo(f"variegate: {' '.join(message.split())}", err=True)
+    # Names and values of bad data may hold what cannot be encoded.
+    text = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
+    click.echo(f"variegate: {text}", err=True)
     return status

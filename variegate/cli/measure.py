@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from variegate.cli.options import data_options, load_reported, prepare, say, side_option, values
+from variegate.cli.options import (
+    data_options,
+    load_reported,
+    prepare,
+    refuse_overwriting,
+    report_skipped,
+    say,
+    side_option,
+    values,
+)
 from variegate.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -83,11 +92,14 @@ def measure_command(
     # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
     strict = metrics is not None and len(names or []) == len(metrics.split(","))
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
+    results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
+    refuse_overwriting([results_to, per_sample, listed if on_bad_row == "skip" else None], [*data, reference, embedder])
     loaded: dict[str, Corpus] = {}
     for one in (*data, *([reference] if reference is not None else [])):
         # Once each: a set may be its own reference, and stdin can be read only once.
         if one not in loaded:
-            loaded[one] = load_reported(one, schema, columns, on_bad_row, listed, quiet)
+            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet)
+    report_skipped(loaded.values(), listed)
     corpora = [loaded[one] for one in dict.fromkeys(data)]
     against = None if reference is None else loaded[reference]
     _warn_of_sizes(corpora, size_matched)
@@ -136,7 +148,7 @@ def _write_results(results: list[Any], json_to: str | None) -> None:
     from variegate.cli.tables import measurement_table
     from variegate.storage import whole_file
 
-    text = json.dumps([result.as_dict() for result in results], indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps([result.as_dict() for result in results], indent=1) + "\n"
     if json_to == "-":
         click.echo(text, nl=False)
         return

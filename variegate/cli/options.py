@@ -14,7 +14,17 @@ from variegate.errors import ParameterError
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
 
-__all__ = ["data_options", "load_reported", "pairs", "prepare", "say", "side_option", "values"]
+__all__ = [
+    "data_options",
+    "load_reported",
+    "pairs",
+    "prepare",
+    "refuse_overwriting",
+    "report_skipped",
+    "say",
+    "side_option",
+    "values",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,8 +83,8 @@ def say(message: str, quiet: bool = False) -> None:
         click.echo(message, err=True)
 
 
-def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path, quiet: bool) -> Corpus:
-    """Load a data set and report what was detected and which rows were left out."""
+def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row: str, quiet: bool) -> Corpus:
+    """Load a data set and report what was detected."""
     from variegate.loading import load
 
     corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row)
@@ -89,19 +99,42 @@ def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row
             say(f"{source.name}: note: {note}")
     if corpus.multi_turn:
         say(f"{corpus.name}: {corpus.multi_turn:,} rows have several user turns", quiet)
-    if corpus.skipped:
-        _write_bad_rows(corpus, bad_rows)
-        say(f"{corpus.name}: {len(corpus.skipped):,} bad rows left out, listed in {bad_rows}")
     return corpus
 
 
-def _write_bad_rows(corpus: Corpus, path: Path) -> None:
+def report_skipped(corpora: Iterable[Corpus], path: Path) -> None:
+    """Say how many bad rows were left out, and list those of all data sets in one file."""
     from variegate.storage import whole_file
 
+    skipped = [corpus for corpus in corpora if corpus.skipped]
+    if not skipped:
+        return
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        for bad in corpus.skipped:
-            row = {"file": bad.file, "place": bad.place, "row": bad.row, "reason": bad.reason}
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for corpus in skipped:
+            for bad in corpus.skipped:
+                row = {"file": bad.file, "place": bad.place, "row": bad.row, "reason": bad.reason}
+                stream.write(json.dumps(row) + "\n")
+    for corpus in skipped:
+        say(f"{corpus.name}: {len(corpus.skipped):,} bad rows left out, listed in {path}")
+
+
+def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[str | None]) -> None:
+    """Refuse to write over what is read, or two results into one file.
+
+    Raises:
+        ParameterError: an output is an input, or lies in a folder that is read, or two outputs are one.
+    """
+    written = [output.resolve() for output in outputs if output is not None]
+    read = [Path(name).resolve() for name in inputs if name and name != "-" and "://" not in name and len(name) < 4096]
+    for at, output in enumerate(written):
+        if output in written[:at]:
+            raise ParameterError(f"{output.name}: two results would go into this one file. Give each a name of its own.")
+        for source in read:
+            same = output == source or (output.exists() and source.is_file() and output.samefile(source))
+            if same or (source.is_dir() and source in output.parents and output.exists()):
+                raise ParameterError(
+                    f"{output.name}: is the data that was read; writing here would destroy it. Choose another name."
+                )
 
 
 def pairs(text: str | None, option: str) -> dict[str, str] | None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from variegate.cli.options import data_options, load_reported, prepare, say, side_option, values
+from variegate.cli.options import (
+    data_options,
+    load_reported,
+    prepare,
+    refuse_overwriting,
+    report_skipped,
+    say,
+    side_option,
+    values,
+)
 from variegate.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ __all__ = ["select_command"]
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The subset, in the pool's schema."
@@ -66,7 +75,7 @@ def select_command(
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
-    if pool.endswith(".npy"):
+    if pool.lower().endswith(".npy"):
         check_target(output)
     else:
         check_writable(output)
@@ -75,22 +84,15 @@ def select_command(
     if reserved:
         raise ParameterError(f"--set {min(reserved)}=... is an option of its own: --{min(reserved)}.")
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
-    corpus = load_reported(pool, schema, columns, on_bad_row, listed, quiet)
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, listed, quiet)
-    _refuse_overwriting(output, [corpus, against])
+    beside = output.with_name(output.name + ".selection.json")
+    refuse_overwriting([output, beside, listed if on_bad_row == "skip" else None], [pool, reference, embedder])
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)
+    report_skipped([corpus, against] if against is not None else [corpus], listed)
     selection = select(corpus, size, strategy, side=side, embedder=embedder, reference=against, seed=seed, **params)
     for note in selection.notes:
         say(f"note: {note}", quiet)
     _write(corpus, selection, output, quiet)
-
-
-def _refuse_overwriting(output: Path, corpora: list[Corpus | None]) -> None:
-    for corpus in corpora:
-        for name in [source.name for source in corpus.sources] or [corpus.name] if corpus else []:
-            if output.exists() and Path(name).exists() and output.samefile(name):
-                raise ParameterError(
-                    f"{output}: is the data that was read; writing here would destroy it. Choose another name for -o."
-                )
 
 
 def _write(corpus: Corpus, selection: Selection, output: Path, quiet: bool) -> None:
@@ -100,7 +102,7 @@ def _write(corpus: Corpus, selection: Selection, output: Path, quiet: bool) -> N
     # In the record rows are numbered as in the pool's files, also where bad rows were left out.
     record["indices"] = corpus.numbers[selection.indices].tolist()
     record["pool"]["skipped"] = len(corpus.skipped)
-    text = json.dumps(record, ensure_ascii=False) + "\n"
+    text = json.dumps(record) + "\n"
     if corpus.given_vectors is not None:
         with whole_file(output) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from variegate.cli.options import data_options, load_reported, prepare, say, side_option
+from variegate.cli.options import data_options, load_reported, prepare, refuse_overwriting, report_skipped, say, side_option
 from variegate.data.record import SIDES, Side
-from variegate.errors import ParameterError
+from variegate.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    from variegate.corpus import Corpus
 
 __all__ = ["embed_command", "tokenize_command"]
 
@@ -25,6 +28,16 @@ def _cache_in_use() -> str:
     if root is None:
         raise ParameterError("With --cache off there is no cache to fill. Pass a folder, or leave the option out.")
     return str(root)
+
+
+def _loaded(pool: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path | None, quiet: bool) -> Corpus:
+    listed = bad_rows or Path("variegate.bad-rows.jsonl")
+    refuse_overwriting([listed if on_bad_row == "skip" else None], [pool])
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    if corpus.given_vectors is not None:
+        raise DataError(f"{corpus.name}: holds vectors already, so there is nothing to derive from it.")
+    report_skipped([corpus], listed)
+    return corpus
 
 
 @click.command("embed")
@@ -51,7 +64,7 @@ def embed_command(
     """
     prepare(cache, quiet)
     where = _cache_in_use()
-    corpus = load_reported(pool, schema, columns, on_bad_row, bad_rows or Path("variegate.bad-rows.jsonl"), quiet)
+    corpus = _loaded(pool, schema, columns, on_bad_row, bad_rows, quiet)
     for one in _wanted(side):
         n, d = corpus.vectors(one, embedder).shape
         say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions in {where}", quiet)
@@ -80,7 +93,7 @@ def tokenize_command(
     """
     prepare(cache, quiet)
     where = _cache_in_use()
-    corpus = load_reported(pool, schema, columns, on_bad_row, bad_rows or Path("variegate.bad-rows.jsonl"), quiet)
+    corpus = _loaded(pool, schema, columns, on_bad_row, bad_rows, quiet)
     for one in _wanted(side):
         tokens = corpus.tokens(one, tokenizer)
         say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", quiet)

@@ -17,6 +17,7 @@ SAMPLE_ROWS = 200
 PROMPT_NAMES = ("instruction", "prompt", "question", "query", "input", "user", "problem", "source")
 RESPONSE_NAMES = ("response", "output", "completion", "answer", "std_answer", "target", "reply", "assistant", "solution")
 
+TURN_NAMES = ("turns", "prompts", "instructions", "questions")
 ROLE_KEYS = ("role", "from", "speaker", "author", "sender", "agent")
 CONTENT_KEYS = ("content", "value", "text", "utterance", "message")
 
@@ -88,6 +89,11 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
     fields = ", ".join(map(str, row)) or "none"
     prompt = next((name for name in PROMPT_NAMES if isinstance(row.get(name), str)), None)
     answer = next((name for name in RESPONSE_NAMES if isinstance(row.get(name), str) and name != prompt), None)
+    spaced = next((str(name) for name in row if str(name) != str(name).strip()), None)
+    if spaced is not None and str(spaced).strip():
+        return (
+            f"the field name {spaced!r} has spaces around it. Take them out: a response, for one, is looked for under 'response'."
+        )
     if {"chosen", "rejected"} <= row.keys():
         return (
             f"preference pairs (fields: {fields}), not instruction data. Pass --schema preference to read each prompt "
@@ -95,7 +101,8 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
         )
     nested = next((name for name, value in row.items() if _is_list_of(value, Mapping) and len(value[0]) > 1), None)
     listed = next((name for name, value in row.items() if _is_list_of(value, list) and len(value[0]) == 2), None)
-    turns = next((name for name, value in row.items() if _is_list_of(value, str)), None)
+    turns = next((name for name, value in row.items() if _is_list_of(value, str) and str(name).lower() in TURN_NAMES), None)
+    odd = next((name for name in RESPONSE_NAMES if name in row and name != prompt and not isinstance(row[name], str)), None)
     if prompt and answer:
         return (
             f"no schema has the fields {fields}. If '{prompt}' is the instruction and '{answer}' the response, pass "
@@ -107,6 +114,11 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
         return (
             f"no schema has the fields {fields}. '{listed}' is a list of lists: if those are the turns, write each as an object, "
             '{"role": "user", "content": "..."}, under the name messages.'
+        )
+    if prompt and odd:
+        return (
+            f"no schema has the fields {fields}, and '{odd}' cannot be the response as it is: a response must be a string. "
+            "Write one row per answer, with the fields instruction and response."
         )
     if prompt or turns:
         return (

@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from variegate.data.rows import LineRows, ListRows, Rows, TableRows
 from variegate.data.schema import SCHEMAS
@@ -91,6 +91,8 @@ def read_rows(name: str, content: bytes | Path, kind: str, compression: str | No
     if kind in ("parquet", "arrow"):
         return _read_table(name, content, kind)
     data = _bytes(name, content, compression)
+    if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
+        raise DataError(f"{name}: is UTF-32 text. Convert it first: iconv -f utf-32 -t utf-8 FILE > NEW")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{name}: is UTF-16 text. Convert it first: iconv -f utf-16 -t utf-8 FILE > NEW")
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -135,14 +137,19 @@ def _read_table(name: str, content: bytes | Path, kind: str) -> Rows:
             raise DataError(f"{name}: the file is empty.")
         source = pa.memory_map(str(content)) if isinstance(content, Path) else pa.BufferReader(content)
         if kind == "parquet":
-            return TableRows(pq.read_table(source))
-        try:
-            return TableRows(pa.ipc.open_file(source).read_all())
-        except pa.ArrowInvalid:
-            source.seek(0)
-            return TableRows(pa.ipc.open_stream(source).read_all())
+            table = pq.read_table(source)
+        else:
+            try:
+                table = pa.ipc.open_file(source).read_all()
+            except pa.ArrowInvalid:
+                source.seek(0)
+                table = pa.ipc.open_stream(source).read_all()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name}: is no readable {kind} file ({_first_line(error)}).") from None
+    twice = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
+    if twice:
+        raise DataError(f"{name}: the column {twice[0]!r} stands twice in the table. Rename one of them.")
+    return TableRows(table)
 
 
 def _read_jsonl(name: str, data: bytes) -> Rows:
@@ -150,6 +157,9 @@ def _read_jsonl(name: str, data: bytes) -> Rows:
         document = _document(data)
         if isinstance(document, list):
             return _list_rows(name, document)
+        if _document(data.lstrip().split(b"\n", 1)[0]) is None:
+            # A list over several lines, and a broken one: its own reader says where.
+            return _read_json(name, data)
     lines, numbers = [], []
     for number, line in enumerate(data.split(b"\n"), start=1):
         line = line.rstrip(b"\r")
@@ -241,7 +251,11 @@ def _read_csv(name: str, data: bytes, delimiter: str) -> Rows:
         raise DataError(f"{name}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: holds a NUL character.")
     # A field may be as long as it likes; the default limit of 128 KiB is meant for hand-made files.
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+    if delimiter == "\t" and len({line.count("\t") for line in text.splitlines() if line}) == 1:
+        # One row a line, as in files that were pasted together: quotes are then part of the text.
+        quoting = csv.QUOTE_NONE if _has_bare_quotes(text) else quoting
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     rows: list[dict[str, str]] = []
     numbers: list[int] = []
     start = 1
@@ -266,3 +280,12 @@ def _read_csv(name: str, data: bytes, delimiter: str) -> Rows:
     if not rows:
         raise DataError(f"{name}: has a header but no rows.")
     return ListRows(rows, numbers)
+
+
+def _has_bare_quotes(text: str) -> bool:
+    """Whether quotes in a tab-separated text cannot be those around fields."""
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True))
+    except csv.Error:
+        return True
+    return len(rows) != len(text.splitlines())

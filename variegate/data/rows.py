@@ -119,7 +119,7 @@ class TableRows:
         for batch in self.table.to_batches(max_chunksize=BATCH):
             try:
                 yield from batch.to_pylist()
-            except UnicodeDecodeError:
+            except (ValueError, OverflowError):
                 yield from map(self._row, batch.to_struct_array())
 
     @staticmethod
@@ -128,6 +128,8 @@ class TableRows:
             return scalar.as_py()
         except UnicodeDecodeError:
             return RowError("is not valid UTF-8")
+        except (ValueError, OverflowError) as error:
+            return RowError(f"holds a value that cannot be read ({error})")
 
     def where(self, position: int) -> str:
         """Say where a row stands."""

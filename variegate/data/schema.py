@@ -129,14 +129,14 @@ def _content(message: Row, key: str, where: str) -> str:
     name = f"{where}.{key}"
     calls = message.get("tool_calls")
     if value is None and calls:
-        return json.dumps(calls, ensure_ascii=False)
+        return json.dumps(calls, ensure_ascii=False, default=str)
     if isinstance(value, list):
         text = "\n".join(filter(None, (_part(part, name) for part in value)))
     else:
         if key not in message:
             raise RowError(f"lacks the field '{name}'")
         text = _string(value, name)
-    return f"{text}\n{json.dumps(calls, ensure_ascii=False)}" if calls else text
+    return f"{text}\n{json.dumps(calls, ensure_ascii=False, default=str)}" if calls else text
 
 
 def _role(value: object, where: str, roles: Mapping[str, Role]) -> Role:

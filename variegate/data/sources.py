@@ -81,6 +81,10 @@ def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
         return
     name = str(data)
     path = Path(name)
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{name[:80]}: cannot be the name of a file ({getattr(error, 'strerror', None) or error}).") from None
     if name == "-":
         content = sys.stdin.buffer.read()
         yield "stdin", read_rows("stdin", content, "jsonl"), digest(content)

@@ -25,20 +25,34 @@ def read_vectors(path: str) -> Vectors:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: is no readable .npy file ({(str(error).splitlines() or [''])[0]}).") from None
+    except Exception as error:
+        # numpy evaluates the header as Python, so a damaged one can raise nearly anything.
+        why = "it holds Python objects, which are not read" if "pickle" in str(error) else type(error).__name__
+        raise DataError(f"{path}: is no readable .npy file ({why}).") from None
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.size:
         what = f"{vectors.dtype} of shape {vectors.shape}" if isinstance(vectors, np.ndarray) else "an archive"
         raise DataError(f"{path}: must hold floats of shape (rows, dimensions) but holds {what}.")
     return cast(Vectors, vectors)
 
 
-def stack_vectors(name: str, values: list[Any]) -> Vectors:
-    """Return the vectors of a column of lists (or of JSON lists as strings), shape (n, d)."""
-    try:
-        vectors = np.array([json.loads(value) if isinstance(value, str) else value for value in values], np.float32)
-    except (ValueError, TypeError):
-        raise DataError(f"{name}: the vectors of that column are not lists of numbers of one length.") from None
-    if vectors.ndim != 2:
-        raise DataError(f"{name}: the values of that column are not vectors (lists of numbers).")
-    return vectors
+def stack_vectors(name: str, field: str, values: list[Any], rows: list[int]) -> Vectors:
+    """Return the vectors of a column of lists (or of JSON lists as strings), shape (n, d).
+
+    Raises:
+        DataError: a value is no list of finite numbers, or not of the first one's length; the message names the row.
+    """
+    vectors: list[Vectors] = []
+    for row, value in zip(rows, values, strict=True):
+        try:
+            with np.errstate(over="ignore"):
+                vector = np.array(json.loads(value) if isinstance(value, str) else value, np.float32)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            vector = np.empty((0, 0), np.float32)
+        if vector.ndim != 1 or not len(vector):
+            raise DataError(f"{name}, row {row}: field '{field}' is no vector (a list of numbers).")
+        if vectors and len(vector) != len(vectors[0]):
+            raise DataError(
+                f"{name}, row {row}: field '{field}' has {len(vector)} numbers, but the first row's has {len(vectors[0])}."
+            )
+        vectors.append(vector)
+    return np.stack(vectors)

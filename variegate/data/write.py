@@ -47,6 +47,13 @@ def write_rows(path: Path, places: Sequence[Place], named: Path | None = None) -
     if kind in ("parquet", "arrow"):
         _write_table(path, target, places, kind)
         return
+    try:
+        _write_text(path, target, places, kind, compression)
+    except (TypeError, OverflowError) as error:
+        raise DataError(f"{target}: {error}") from None
+
+
+def _write_text(path: Path, target: Path, places: Sequence[Place], kind: str, compression: str | None) -> None:
     writer = {"jsonl": _jsonl, "json": _json, "csv": _csv, "tsv": _tsv}[kind]
     with path.open("wb") as stream:
         if compression == "gzip":
@@ -65,11 +72,12 @@ def write_rows(path: Path, places: Sequence[Place], named: Path | None = None) -
 
 
 def _plain(value: object) -> str:
+    # Raised as a TypeError, as json does itself; who knows the file says so.
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
-    raise DataError(f"a {type(value).__name__} value cannot be written as JSON. Write .parquet instead.")
+    raise TypeError(f"a value of type {type(value).__name__} cannot be written as text. Write .parquet instead.")
 
 
 def _dump(row: object) -> bytes:
@@ -107,6 +115,8 @@ def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterato
         for name, value in row.items():
             if isinstance(value, list | dict):
                 raise DataError(f"{target}: the nested field '{name}' does not fit into CSV. Write .jsonl or .parquet instead.")
+            if isinstance(value, bytes):
+                _plain(value)
         writer.writerow(["" if row.get(name) is None else row[name] for name in names])
     yield buffer.getvalue().encode()
 
@@ -119,27 +129,27 @@ def _write_table(path: Path, target: Path, places: Sequence[Place], kind: str) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = _as_table(target, places)
-    if kind == "parquet":
-        pq.write_table(table, path)
-    else:
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-
-
-def _as_table(target: Path, places: Sequence[Place]) -> Any:
-    import pyarrow as pa
-
     try:
-        groups = list(dict.fromkeys(id(rows) for rows, _ in places))
-        first = places[0][0]
-        if len(groups) == 1 and isinstance(first, TableRows):
-            return first.table.take([position for _, position in places])
-        dicts = list(in_order(places))
-        names = list(dict.fromkeys(name for row in dicts for name in row))
-        return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})
-    except pa.ArrowException as error:
+        table = _as_table(places)
+        if kind == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        first = (str(error).splitlines() or [""])[0]
         raise DataError(
-            f"{target}: the rows hold values of mixed types, which a table cannot ({str(error).splitlines()[0]}). "
+            f"{target}: the rows do not fit into a table, for example because a field has values of mixed types ({first}). "
             "Write .jsonl instead."
         ) from None
+
+
+def _as_table(places: Sequence[Place]) -> Any:
+    import pyarrow as pa
+
+    first = places[0][0]
+    if isinstance(first, TableRows) and all(rows is first for rows, _ in places):
+        return first.table.take([position for _, position in places])
+    dicts = list(in_order(places))
+    names = list(dict.fromkeys(name for row in dicts for name in row))
+    return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})

@@ -150,7 +150,11 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) 
             "reference or a smaller k."
         )
     squared, _ = nearest(queries, points, k + 1)
-    return np.asarray((squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta)
+    with np.errstate(over="ignore"):
+        sigma = np.asarray((squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta)
+    if not np.isfinite(sigma).all():
+        raise DataError(f"With beta = {beta} some densities are beyond all numbers. Pass a smaller beta.")
+    return sigma
 
 
 def rounding_distance(centre: Floats, radius: float) -> float:

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 # Bytes of float32 distances held at once; the only large temporary of all the blocked code.
 BLOCK_BYTES = 64 << 20
 ROWS = 8192
+# Lengths beyond these lose themselves when float32 squares them.
+SHORTEST, LONGEST = 1e-15, 1e15
 
 
 def blocks(rows: int, size: int) -> list[tuple[int, int]]:
@@ -24,13 +26,14 @@ def blocks(rows: int, size: int) -> list[tuple[int, int]]:
 
 
 def faulty_rows(vectors: Matrix) -> tuple[Ints, Ints]:
-    """Return which rows are zero and which hold values that are not finite."""
+    """Return which rows are zero (or next to it) and which hold values that are not finite (or too large to be squared)."""
     zero, infinite = [], []
     for start, stop in blocks(len(vectors), ROWS):
         block = np.asarray(vectors[start:stop])
-        finite = np.isfinite(block).all(axis=1)
-        infinite.append(start + np.flatnonzero(~finite))
-        zero.append(start + np.flatnonzero(finite & ~block.any(axis=1)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.sqrt(np.square(block, dtype=np.float64).sum(axis=1))
+        infinite.append(start + np.flatnonzero(~(lengths <= LONGEST)))
+        zero.append(start + np.flatnonzero(lengths < SHORTEST))
     return np.concatenate(zero), np.concatenate(infinite)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from variegate._version import __version__
-from variegate.corpus import Corpus
+from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
-from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, unknown_name
+from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.loading import load
 from variegate.metrics.novelty import novelty
 from variegate.metrics.spec import Measurement, MetricSpec
@@ -79,6 +79,8 @@ def measure(
     for name in given:
         if name not in METRICS:
             raise unknown_name("metric in params", name, list(METRICS))
+        defaults = {one: inspect.signature(METRICS[name].function).parameters[one].default for one in _options(METRICS[name])}
+        check_options(name, defaults, given[name])
     results = []
     for corpus in corpora:
         if size_matched is not None and size_matched > len(corpus):
@@ -94,9 +96,14 @@ def measure(
                     )
                 except DataError as error:
                     if on_failure is None:
-                        raise
+                        raise _naming(corpus.name, error) from None
                     on_failure(f"{spec.name}, {one_side} side of {corpus.name}", error)
     return results
+
+
+def _naming(name: str, error: DataError) -> DataError:
+    """Make an error of a function that knows no corpus say which data set it is about."""
+    return error if name in str(error) else DataError(f"{name}: {error}")
 
 
 def sides_of(side: str, corpus: Corpus) -> Sequence[Side]:
@@ -140,10 +147,8 @@ def _one(
     options: dict[str, Any],
 ) -> Measurement:
     known = inspect.signature(spec.function).parameters
-    for name in options:
-        if name not in known or name == "reference":
-            raise unknown_name(f"parameter of {spec.name}", name, _options(spec))
     defaults = {name: known[name].default for name in _options(spec)}
+    check_options(spec.name, defaults, options)
     recorded = {**defaults, **options, **_view_params(spec, settings, corpus)}
     arguments = dict(options)
     if "reference" in known:
@@ -151,6 +156,8 @@ def _one(
         if reference is not None:
             recorded["reference_n"] = len(reference)
             arguments["reference"] = _view(reference, reference, side, spec, settings)
+            if spec.view == "vectors":
+                same_dimensions(corpus, _view(corpus, reference, side, spec, settings), reference, arguments["reference"])
     view = _view(corpus, reference, side, spec, settings)
     result = Measurement(
         corpus.name, spec.name, side, 0.0, size or len(corpus), recorded, __version__,

@@ -9,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 
 from variegate._version import __version__
+from variegate.corpus import same_dimensions
 from variegate.data.record import SIDES, Side
-from variegate.errors import VariegateError, bad_parameter, unknown_name
+from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.loading import load
 from variegate.strategies.kcenter import k_center
 from variegate.strategies.novel import novelselect
@@ -76,13 +77,10 @@ def select(
     arguments: dict[str, Any] = dict(params)
     known = inspect.signature(spec.function).parameters
     own = [name for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference")]
-    for name in params:
-        if name not in own and not any(one.kind == one.VAR_KEYWORD for one in known.values()):
-            raise (
-                unknown_name(f"parameter of {spec.name}", name, own)
-                if own
-                else bad_parameter(name, spec.name, "left out, since it has no parameters", params[name])
-            )
+    if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
+        check_options(spec.name, {name: known[name].default for name in own}, params)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
     recorded: dict[str, Any] = {name: known[name].default for name in own} | params
     vectors_of: Side = next(known_side for known_side in SIDES if known_side == side)
     if spec.view == "vectors":
@@ -96,7 +94,11 @@ def select(
         against = load(reference)
         recorded["reference"] = against.name
         arguments["reference"] = against.vectors(vectors_of, embedder)
-    picks = _checked(spec.function(view, int(size), seed=seed, **arguments), int(size), len(corpus), spec.name)
+        same_dimensions(corpus, view, against, arguments["reference"])
+    try:
+        picks = _checked(spec.function(view, int(size), seed=seed, **arguments), int(size), len(corpus), spec.name)
+    except DataError as error:
+        raise error if corpus.name in str(error) else DataError(f"{corpus.name}: {error}") from None
     pool = {
         "files": [source.name for source in corpus.sources] or [corpus.name],
         "rows": corpus.row_count,

@@ -112,8 +112,7 @@ def novelselect(
     if distance:
         params["spaced_picks"] = spaced
         notes.append(
-            f"picks are at least {distance:.3g} apart"
-            + (f", but for the last {size - spaced:,}" if spaced < size else "")
+            f"picks are at least {distance:.3g} apart" + (f", but for the last {size - spaced:,}" if spaced < size else "")
         )
     return Picks(rows, gains, params, notes)
 

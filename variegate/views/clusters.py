@@ -26,7 +26,7 @@ def column_labels(values: list[Any]) -> Ints:
 def kmeans_size(topics: str) -> int:
     """Read the number of clusters out of "kmeans:K"."""
     size = topics.removeprefix("kmeans:")
-    if not size.isdigit() or not int(size):
+    if not (size.isascii() and size.isdigit()) or len(size) > 9 or not int(size):
         raise bad_parameter("topics", "measure", "'kmeans:K' with a whole number K, or the name of a column", topics)
     return int(size)
 
