@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ SAMPLE = ROOT / "examples" / "sample.jsonl"
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty cache and no setting left over from another."""
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-    token = cache._chosen.set(None)
-    yield
-    cache._chosen.reset(token)
+    monkeypatch.setattr(cache, "_chosen", None)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every shape of row that is met in the wild: read with the right sides, or refused with what to pass."""
+"""Every shape of row, in every kind of file that can hold it: the sides that are read of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import variegate as vg
-from tests.conftest import SHARED
 
 
 @pytest.fixture(autouse=True)
@@ -104,79 +103,3 @@ def test_nulls_that_arrow_fills_in_are_no_calls_and_no_text():
     ]
     pq.write_table(pa.Table.from_pylist(rows), "a.parquet")
     assert vg.load("a.parquet").texts("both").to_pylist() == ["a\nb"]
-
-
-TURNS = [{"speaker": "USER", "utterance": "a", "frames": []}, {"speaker": "SYSTEM", "utterance": "b", "frames": []}]
-
-# name -> rows, what the refusal says, what it tells the user to pass, the texts that this gives
-REFUSED = {
-    "preference pairs": (
-        [{"conversations": [{"from": "human", "value": "a"}], "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"}}],
-        "--schema preference", {"schema": "preference"}, "a", "b",
-    ),
-    "preference strings": ([{"prompt": "a", "chosen": "b", "rejected": "c"}], "--schema preference", {"schema": "preference"}, "a", "b"),
-    "preference that repeats the prompt": (
-        [{"prompt": [{"role": "user", "content": "a"}], "rejected": [], "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}],
-        "--schema preference", {"schema": "preference"}, "a", "b",
-    ),
-    "question and answer": (
-        [{"question": "a", "answer": "b", "feedback": "c"}], "--columns instruction=question,response=answer",
-        {"columns": {"instruction": "question", "response": "answer"}}, "a", "b",
-    ),
-    "output and response": ([{"instruction": "a", "output": "b", "response": "c"}], "--schema alpaca", {"schema": "alpaca"}, "a", "b"),
-    "prompts": (
-        [{"key": 1, "prompt": "a", "kwargs": [{}]}], "--columns instruction=prompt --side instruction",
-        {"columns": {"instruction": "prompt"}}, "a", None,
-    ),
-    "instructions": ([{"instruction": "a"}], "--columns instruction=instruction", {"columns": {"instruction": "instruction"}}, "a", None),
-    "turns of prompts": ([{"question_id": 8, "turns": ["a", "b"]}], "--columns instruction=turns", {"columns": {"instruction": "turns"}}, "a\nb", None),
-    "dialogue": (
-        [{"dialogue_id": "1", "turns": TURNS}], "messages=turns,role=speaker,content=utterance,user=USER,assistant=SYSTEM",
-        {"columns": {"messages": "turns", "role": "speaker", "content": "utterance", "user": "USER", "assistant": "SYSTEM"}}, "a", "b",
-    ),
-    "chat markers": ([{"text": "<|user|> a <|ai|> b"}], "--schema text", {"schema": "text"}, None, "<|user|> a <|ai|> b"),
-    "lists of lists": ([{"id": 1, "utterances": [["agent", "a"], ["client", "b"]]}], "is a list of lists", None, None, None),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", REFUSED)
-def test_shapes_that_are_refused_with_what_to_pass(shape):
-    rows, message, way_out, instruction, response = REFUSED[shape]
-    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(vg.DataError) as refusal:
-        vg.load("a.jsonl")
-    assert str(refusal.value).startswith("a.jsonl: ")
-    assert message in str(refusal.value)
-    if way_out:
-        pool = vg.load("a.jsonl", **way_out)
-        assert ("response" in pool.sides) == bool(response)
-        if instruction:
-            assert pool.texts("instruction").to_pylist() == [instruction]
-        if response:
-            assert pool.texts("response").to_pylist() == [response]
-
-
-def test_every_real_file_loads_or_says_why_not():
-    folder = SHARED / "data" / "raw_samples"
-    if not folder.is_dir():
-        pytest.skip("the collection of raw files is not beside this checkout")
-    loaded = set()
-    for path in sorted(folder.iterdir()):
-        try:
-            pool = vg.load(str(path))
-        except vg.DataError as refusal:
-            assert str(refusal).startswith(str(path))
-            continue
-        loaded.add(path.name)
-        assert len(pool) == pool.row_count
-        assert all(text.strip() for text in pool.texts("response").to_pylist())
-    assert {
-        "alpaca_cleaned_25.json",
-        "sharegpt_conversations.jsonl",
-        "openai_messages_chat.jsonl",
-        "p3_prompt_completion.jsonl",
-    } <= loaded
-    assert (
-        not {"dpo_chosen_rejected.json", "ifeval_prompts.jsonl", "flan_cot.tsv", "nl2bash.nl", "pubmedqa_keyed_dict_head.txt"}
-        & loaded
-    )

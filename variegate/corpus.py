@@ -15,7 +15,7 @@ from variegate.data.record import SIDES, Side
 from variegate.data.rows import in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
-from variegate.data.write import write_rows
+from variegate.data.write import as_table, write_rows
 from variegate.errors import DataError, bad_parameter, name_rows
 from variegate.storage import whole_file
 
@@ -143,7 +143,7 @@ class Corpus:
             vectors = read_vectors(embedder)
             if len(vectors) != self.row_count:
                 raise DataError(f"{embedder}: holds {len(vectors)} vectors, but {self.name} has {self.row_count} rows.")
-            return vectors if len(self) == self.row_count else vectors[self.numbers]
+            return vectors if np.array_equal(self.numbers, np.arange(self.row_count)) else vectors[self.numbers]
         return cast(Vectors, embed_texts(self.texts(side), embedder, self.text_digest(side)))
 
     def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
@@ -160,13 +160,13 @@ class Corpus:
         from variegate.views.clusters import kmeans_labels, kmeans_size
 
         same_dimensions(self, self.vectors(side, embedder), fitted_on, fitted_on.vectors(side, embedder))
-        return cast(
-            Ints,
-            self._once(
-                ("clusters", side, embedder, topics, fitted_on.name),
-                lambda: kmeans_labels(self.vectors(side, embedder), fitted_on.vectors(side, embedder), kmeans_size(topics)),
-            ),
-        )
+
+        def build() -> tuple[Corpus, Ints]:
+            vectors, fitted = self.vectors(side, embedder), fitted_on.vectors(side, embedder)
+            return fitted_on, kmeans_labels(vectors, fitted, kmeans_size(topics))
+
+        # By identity, since names repeat; the corpus is kept along, so that its id is not given to another.
+        return cast(Ints, self._once(("clusters", side, embedder, topics, id(fitted_on)), build)[1])
 
     def labels(self, column: str) -> Ints:
         """Return a number for the value of one field in each row, shape (n,)."""
@@ -232,7 +232,7 @@ class Corpus:
             from variegate.errors import missing_extra
 
             raise missing_extra("datasets", "hub", "Corpus.to_dataset") from None
-        return datasets.Dataset.from_list(self.rows())
+        return datasets.Dataset(as_table(self.name, [(self.sources[at].rows, row) for at, row in self.origin.tolist()]))
 
     def _once(self, key: tuple[Any, ...], build: Any) -> Any:
         if key not in self._views:

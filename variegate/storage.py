@@ -19,6 +19,12 @@ def check_target(target: Path) -> None:
     Raises:
         DataError: its folder does not exist, or it is itself a folder.
     """
+    try:
+        target.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{str(target)[:80]}: cannot be the name of a file ({getattr(error, 'strerror', None) or error})."
+        ) from None
     if not target.parent.is_dir():
         raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
     if target.is_dir():

@@ -161,6 +161,7 @@ def _write_results(results: list[Any], json_to: str | None) -> None:
 def _write_per_sample(
     path: Path, corpus: Corpus, against: Corpus | None, side: str, embedder: str, options: dict[str, Any]
 ) -> None:
+    from variegate.corpus import same_dimensions
     from variegate.data.rows import ListRows
     from variegate.data.write import write_rows
     from variegate.metrics import novelty, sides_of
@@ -168,8 +169,14 @@ def _write_per_sample(
 
     table: list[dict[str, Any]] = [{"row": int(number)} for number in corpus.numbers]
     for one in sides_of(side, corpus):
+        if against is not None:
+            same_dimensions(corpus, corpus.vectors(one, embedder), against, against.vectors(one, embedder))
         reference = None if against is None else against.vectors(one, embedder)
-        for row, value in zip(table, novelty(corpus.vectors(one, embedder), reference, **options), strict=True):
+        try:
+            values = novelty(corpus.vectors(one, embedder), reference, **options)
+        except DataError as error:
+            raise DataError(f"{corpus.name}: {error}") from None
+        for row, value in zip(table, values, strict=True):
             row[f"novelty_{one}"] = float(value)
     with whole_file(path) as temporary:
         rows = ListRows(table)

@@ -148,6 +148,8 @@ def pairs(text: str | None, option: str) -> dict[str, str] | None:
             raise ParameterError(
                 f"{option} takes PART=FIELD,..., for example instruction=question,response=answer. Got {text!r} instead."
             )
+        if key.strip() in found:
+            raise ParameterError(f"{option} names {key.strip()!r} twice. Got {text!r}.")
         found[key.strip()] = value.strip()
     return found
 

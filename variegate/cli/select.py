@@ -75,16 +75,21 @@ def select_command(
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
+    beside = output.with_name(output.name + ".selection.json")
     if pool.lower().endswith(".npy"):
         check_target(output)
+        if output.suffix.lower() == ".npy":
+            raise ParameterError(f"{output}: for a pool of vectors the choice is recorded as JSON. Give it a name in .json.")
     else:
         check_writable(output)
+        check_target(beside)
     params = values(settings)
     reserved = {"data", "size", "strategy", "side", "embedder", "reference", "seed"} & params.keys()
     if reserved:
-        raise ParameterError(f"--set {min(reserved)}=... is an option of its own: --{min(reserved)}.")
+        name = min(reserved)
+        own = "the argument POOL" if name == "data" else f"the option --{name}"
+        raise ParameterError(f"--set {name}=... is no parameter of a strategy: give {own} instead.")
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
-    beside = output.with_name(output.name + ".selection.json")
     refuse_overwriting([output, beside, listed if on_bad_row == "skip" else None], [pool, reference, embedder])
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
     against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)

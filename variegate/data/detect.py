@@ -89,8 +89,9 @@ def _why_none_fits(row: Mapping[str, Any]) -> str:
     fields = ", ".join(map(str, row)) or "none"
     prompt = next((name for name in PROMPT_NAMES if isinstance(row.get(name), str)), None)
     answer = next((name for name in RESPONSE_NAMES if isinstance(row.get(name), str) and name != prompt), None)
-    spaced = next((str(name) for name in row if str(name) != str(name).strip()), None)
-    if spaced is not None and str(spaced).strip():
+    # Only a plain word with spaces around it: a line of data taken for a header has spaces anywhere.
+    spaced = next((name for name in map(str, row) if name != name.strip() and name.strip().isidentifier()), None)
+    if spaced is not None:
         return (
             f"the field name {spaced!r} has spaces around it. Take them out: a response, for one, is looked for under 'response'."
         )

@@ -31,8 +31,9 @@ ENDINGS = {
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 BLOCK = 1 << 20
-# Files that variegate itself writes beside data, and LLaMA-Factory's index: no rows in them.
-NOT_DATA = (".selection.json", ".bad-rows.jsonl", "dataset_info.json")
+# Files that variegate itself writes beside data, LLaMA-Factory's index, and what `Dataset.save_to_disk` writes beside
+# its Arrow files: no rows in them.
+NOT_DATA = (".selection.json", ".bad-rows.jsonl", "dataset_info.json", "dataset_dict.json", "state.json")
 
 
 def kind_of(name: str) -> tuple[str, str | None]:

@@ -62,7 +62,7 @@ def open_sources(data: object, schema: str | None = None, columns: Mapping[str, 
     """
     if schema is not None and columns is not None:
         raise ParameterError("--schema and --columns exclude each other: --columns is itself a schema.")
-    given = named_schema(schema) if schema else mapped_schema(columns) if columns else None
+    given = named_schema(schema) if schema is not None else mapped_schema(columns) if columns else None
     sources = []
     for name, rows, sha256 in _open(data):
         sample = list(itertools.islice(rows.parsed(), SAMPLE_ROWS))

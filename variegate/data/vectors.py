@@ -23,6 +23,8 @@ def read_vectors(path: str) -> Vectors:
     """
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder, not a .npy file.") from None
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.") from None
     except Exception as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +19,7 @@ from variegate.data.rows import LineRows, Rows, TableRows, in_order
 from variegate.errors import DataError
 from variegate.storage import check_target
 
-__all__ = ["check_writable", "write_rows"]
+__all__ = ["as_table", "check_writable", "write_rows"]
 
 Place = tuple[Rows, int]
 
@@ -49,7 +51,7 @@ def write_rows(path: Path, places: Sequence[Place], named: Path | None = None) -
         return
     try:
         _write_text(path, target, places, kind, compression)
-    except (TypeError, OverflowError) as error:
+    except (TypeError, OverflowError, UnicodeEncodeError) as error:
         raise DataError(f"{target}: {error}") from None
 
 
@@ -109,7 +111,8 @@ def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterato
     rows = list(in_order(places))
     names = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
+    # Before Python 3.13 the writer quotes a lone carriage return only if it is part of the line's end.
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(names)
     for row in rows:
         for name, value in row.items():
@@ -129,13 +132,21 @@ def _write_table(path: Path, target: Path, places: Sequence[Place], kind: str) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = _as_table(places)
+    with _fits(str(target)):
+        table = as_table(str(target), places)
         if kind == "parquet":
             pq.write_table(table, path)
         else:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
+
+
+@contextmanager
+def _fits(target: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise DataError(
@@ -144,12 +155,25 @@ def _write_table(path: Path, target: Path, places: Sequence[Place], kind: str) -
         ) from None
 
 
-def _as_table(places: Sequence[Place]) -> Any:
+def as_table(target: str, places: Sequence[Place]) -> Any:
+    """Return rows as an Arrow table, with the schema that they came with where it is one schema.
+
+    Raises:
+        DataError: a field has values of mixed types; the message begins with `target`.
+    """
+    with _fits(target):
+        return _joined(places)
+
+
+def _joined(places: Sequence[Place]) -> Any:
     import pyarrow as pa
 
-    first = places[0][0]
-    if isinstance(first, TableRows) and all(rows is first for rows, _ in places):
-        return first.table.take([position for _, position in places])
+    tables = {id(rows): rows.table for rows, _ in places if isinstance(rows, TableRows)}
+    schemas = [table.schema for table in tables.values()]
+    if schemas and all(id(rows) in tables for rows, _ in places) and all(schema.equals(schemas[0]) for schema in schemas):
+        # A folder of parquet parts: one schema, which plain rows would lose.
+        starts = dict(zip(tables, itertools.accumulate(map(len, tables.values()), initial=0), strict=False))
+        return pa.concat_tables(tables.values()).take([starts[id(rows)] + position for rows, position in places])
     dicts = list(in_order(places))
     names = list(dict.fromkeys(name for row in dicts for name in row))
     return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})

@@ -129,7 +129,7 @@ def _check(k: int, alpha: float, beta: float, density_of: str, duplicates: str, 
         raise bad_parameter("duplicates", "novelselect", "'near', 'exact' or 'keep'", duplicates)
     if isinstance(closeness, str) or not 0 < closeness <= 1:
         raise bad_parameter("closeness", "novelselect", "a number in (0, 1]", closeness)
-    if spacing is not None and (isinstance(spacing, str) or not 0 <= spacing < np.inf):
+    if spacing is not None and (not isinstance(spacing, int | float) or not 0 <= spacing < np.inf):
         raise bad_parameter("spacing", "novelselect", "a number of at least 0, or null", spacing)
     if spacing and duplicates != "near":
         raise bad_parameter("spacing", "novelselect", "left out unless duplicates is 'near'", spacing)

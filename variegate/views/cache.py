@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +31,19 @@ CACHE_VARIABLE = "VARIEGATE_CACHE"
 # Raised whenever the layout or the meaning of the cached arrays changes, so that old folders are not read.
 FORMAT = 1
 
-_chosen: ContextVar[str | None] = ContextVar("variegate_cache", default=None)
+# One for the process: what a context variable holds would be lost in every new thread.
+_chosen: str | None = None
 
 
 def use_cache(where: str | None) -> None:
     """Set the cache folder for this process: a path, "off" to keep nothing on disk, None for the default."""
-    _chosen.set(where)
+    global _chosen
+    _chosen = where
 
 
 def cache_root() -> Path | None:
     """Return the cache folder: set by :func:`use_cache`, else $VARIEGATE_CACHE, else the user's cache folder."""
-    chosen = _chosen.get() or os.environ.get(CACHE_VARIABLE)
+    chosen = _chosen or os.environ.get(CACHE_VARIABLE)
     if chosen == "off":
         return None
     if chosen:
@@ -82,21 +82,27 @@ def cached_arrays(
             for start, stop in bounds:
                 parts.append(compute(start, stop))
                 advance(stop - start)
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    folder = root / kind / _key(settings)
+        try:
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        except ValueError:
+            raise DataError(f"{label}: the parts differ in shape. Did the model change half-way? Try again.") from None
+    # Shards of another size would not fit together.
+    folder = root / kind / _key({**settings, "shard_rows": shard_rows})
     if (done := _open_whole(folder)) is not None:
         return done
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "settings.json").write_text(json.dumps(dict(settings), indent=1, sort_keys=True))
     except OSError as error:
         raise DataError(
             f"{folder}: the cache cannot be written here ({error.strerror}). Set another folder with --cache, or --cache off."
         ) from None
-    (folder / "settings.json").write_text(json.dumps(dict(settings), indent=1, sort_keys=True))
     with track(label, rows) as advance:
         for at, (start, stop) in enumerate(bounds):
             # Another process may have finished everything in the meantime, and removed the shards.
             if (done := _open_whole(folder)) is not None:
+                # The shard that this one has just written came after the other's sweep.
+                _sweep(folder)
                 return done
             shard = folder / f"{at:06d}.npz"
             if _read_shard(shard) is None:
@@ -108,7 +114,10 @@ def cached_arrays(
         # Joined by another process while this one was at its last shard, which nobody needs any more.
         _sweep(folder)
         return done
-    return _join(folder, len(bounds))
+    try:
+        return _join(folder, len(bounds))
+    except _Overtaken as overtaken:
+        return overtaken.arrays
 
 
 def _sweep(folder: Path) -> None:
@@ -128,42 +137,45 @@ def _read_shard(path: Path) -> Arrays | None:
         # Opened here, because np.load leaves a damaged archive open.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:
+        # Bytes gone wrong make zip and numpy raise nearly anything.
         return None
 
 
 def _open_whole(folder: Path) -> Arrays | None:
     """Open the joined arrays, if the manifest says that they are all there and they are."""
+    arrays = {}
     try:
-        manifest: dict[str, dict[str, Any]] = json.loads((folder / "manifest.json").read_text())
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in manifest}
-    except (OSError, ValueError, EOFError):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for name, expected in manifest.items():
+            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if list(array.shape) != expected["shape"] or str(array.dtype) != expected["dtype"]:
+                return None
+            arrays[name] = array
+    except Exception:
+        # As with shards: what is damaged counts as not there, whatever it raises.
         return None
-    for name, array in arrays.items():
-        if list(array.shape) != manifest[name]["shape"] or str(array.dtype) != manifest[name]["dtype"]:
-            return None
-    return arrays
+    return arrays or None
 
 
 def _join(folder: Path, shards: int) -> Arrays:
     shapes: dict[str, list[int]] = {}
     types: dict[str, np.dtype[Any]] = {}
     for at in range(shards):
-        part = _shard_of(folder, at)
-        if isinstance(part, _Finished):
-            return part.arrays
-        for name, array in part.items():
-            rows = shapes[name][0] if name in shapes else 0
-            shapes[name] = [rows + array.shape[0], *array.shape[1:]]
-            types[name] = array.dtype
+        for name, array in _shard_of(folder, at).items():
+            shape = shapes.setdefault(name, [0, *array.shape[1:]])
+            if shape[1:] != list(array.shape[1:]) or types.setdefault(name, array.dtype) != array.dtype:
+                raise DataError(
+                    f"{folder}: shard {at} has {name} of type {array.dtype} and shape {array.shape}, unlike those before it. "
+                    "Did the model change half-way? Remove the folder and run the command again."
+                )
+            shape[0] += len(array)
     for name, shape in shapes.items():
         with whole_file(folder / f"{name}.npy") as temporary, temporary.open("wb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(types[name]), "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(stream, header)
             for at in range(shards):
                 part = _shard_of(folder, at)
-                if isinstance(part, _Finished):
-                    return part.arrays
                 stream.write(np.ascontiguousarray(part[name]).data)
     manifest = {name: {"shape": shape, "dtype": str(types[name])} for name, shape in shapes.items()}
     with whole_file(folder / "manifest.json") as temporary:
@@ -177,18 +189,22 @@ def _join(folder: Path, shards: int) -> Arrays:
     return arrays
 
 
-class _Finished:
-    """Another process has joined the shards and removed them: here are its arrays."""
+class _Overtaken(Exception):
+    """Another process has joined the shards and removed them: here are its arrays.
+
+    An exception, so that what this process has begun to write is thrown away rather than put in their place.
+    """
 
     def __init__(self, arrays: Arrays) -> None:
+        super().__init__()
         self.arrays = arrays
 
 
-def _shard_of(folder: Path, at: int) -> Arrays | _Finished:
+def _shard_of(folder: Path, at: int) -> Arrays:
     part = _read_shard(folder / f"{at:06d}.npz")
     if part is not None:
         return part
     arrays = _open_whole(folder)
     if arrays is None:
         raise DataError(f"{folder}: shard {at} is gone. Was the cache emptied meanwhile? Run the command again.")
-    return _Finished(arrays)
+    raise _Overtaken(arrays)

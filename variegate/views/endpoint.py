@@ -25,7 +25,6 @@ RETRIES = 6
 TIMEOUT_SECONDS = 60.0
 
 
-@lru_cache(maxsize=1)
 def endpoint_embedder(name: str) -> Embedder:
     """Build the embedder of `MODEL` or `MODEL@URL`.
 
@@ -60,18 +59,42 @@ def endpoint_embedder(name: str) -> Embedder:
                 f"The embeddings endpoint failed ({type(error).__name__}: {first}). What it answered so far is cached; run "
                 "the command again to go on."
             ) from error
-        rows = sorted(answer.data, key=lambda item: item.index)
-        if [item.index for item in rows] != list(range(len(texts))):
-            raise VariegateError(f"The embeddings endpoint answered {len(rows)} vectors for {len(texts)} texts.")
-        try:
-            return np.array([item.embedding for item in rows], np.float32)
-        except ValueError:
-            raise VariegateError("The embeddings endpoint answered vectors of different lengths.") from None
+        return _stacked(answer, len(texts))
 
     def embed(texts: list[str]) -> Vectors:
         client()
         batches = [texts[start : start + REQUEST_ROWS] for start in range(0, len(texts), REQUEST_ROWS)]
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            return np.concatenate(list(pool.map(request, batches)))
+            parts = list(pool.map(request, batches))
+        if len({part.shape[1] for part in parts}) > 1:
+            raise VariegateError("The embeddings endpoint answered vectors of different lengths.")
+        return np.concatenate(parts)
 
     return Embedder({"embedder": "endpoint", "model": model, "url": base}, SHARD_ROWS, embed)
+
+
+def _stacked(answer: Any, texts: int) -> Vectors:
+    """Return the vectors of one answer in the order of its texts; all is checked, since what is returned gets cached."""
+    try:
+        found = {item.index: item.embedding for item in answer.data}
+    except (AttributeError, TypeError):
+        raise VariegateError(
+            "The embeddings endpoint answered something else than embeddings. Does the URL end as the server wants it "
+            "(mostly in /v1), and does it have this model?"
+        ) from None
+    if len(answer.data) != texts or set(found) != set(range(texts)):
+        raise VariegateError(
+            f"The embeddings endpoint answered {len(answer.data)} vectors for {texts} texts, or did not number them from 0."
+        )
+    rows = [found[at] for at in range(texts)]
+    if not all(isinstance(row, list) for row in rows):
+        raise VariegateError("The embeddings endpoint answered embeddings that are not lists of numbers.")
+    if len({len(row) for row in rows}) > 1:
+        raise VariegateError("The embeddings endpoint answered vectors of different lengths.")
+    try:
+        vectors = np.array(rows, np.float32)
+    except (ValueError, TypeError):
+        raise VariegateError("The embeddings endpoint answered embeddings that are not lists of numbers.") from None
+    if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
+        raise VariegateError("The embeddings endpoint answered embeddings that are not lists of finite numbers.")
+    return vectors

@@ -76,12 +76,12 @@ def hidden_state_embedder(name: str) -> Embedder:
             raise missing_extra("transformers", "models", f"The embedder 'hf:{name}'") from None
         try:
             # Padding on the right: a causal model's states then do not depend on the other texts of the batch.
-            tokenizer = AutoTokenizer.from_pretrained(name, padding_side="right")
+            tokenizer = AutoTokenizer.from_pretrained(name, padding_side="right", truncation_side="right")
             model = AutoModel.from_pretrained(name, dtype="auto").eval().to(_device())
         except Exception as error:
             raise _not_loaded(name, error) from error
         if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
         return tokenizer, model
 
     def embed(texts: list[str]) -> Vectors:
@@ -108,6 +108,9 @@ def _pooled(tokenizer: Any, model: Any, texts: list[str]) -> Vectors:
     import torch
 
     inputs = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(model.device)
+    if not inputs["input_ids"].shape[1]:
+        # Nothing but empty texts: zero, for the corpus to name.
+        return np.zeros((len(texts), model.config.hidden_size), np.float32)
     with torch.inference_mode():
         states = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state.float()
     mask = inputs["attention_mask"].unsqueeze(-1).float()

@@ -1,0 +1,1 @@
+"""Input and usage that cannot work, as tables of cases."""
