@@ -62,6 +62,11 @@ def test_vendi_against_the_whole_kernel(q, shape):
     assert vendi_score(x, q=q) == pytest.approx(reference.vendi(x, q), rel=1e-9)
 
 
+def test_vendi_of_an_order_whose_powers_underflow_is_that_of_infinity():
+    x = np.random.default_rng(1).normal(size=(30, 5))
+    assert vendi_score(x, q=1e300) == pytest.approx(vendi_score(x, q=float("inf")), rel=1e-12)
+
+
 def test_distsum_against_all_pairs():
     x = np.random.default_rng(2).normal(size=(17, 4)) + 1
     pairs = [reference.cosine_distance(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]

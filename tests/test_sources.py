@@ -376,7 +376,40 @@ def test_a_url_of_any_file_system():
         vg.load("nowhere://x.jsonl")
 
 
+@pytest.mark.parametrize("kind", ["list", "tuple", "arrow", "pandas"])
+def test_rows_in_memory(kind):
+    import pandas as pd
+    import pyarrow as pa
+
+    rows = {"list": PAIRS, "tuple": tuple(PAIRS), "arrow": pa.Table.from_pylist(PAIRS), "pandas": pd.DataFrame(PAIRS)}[kind]
+    pool = vg.load(rows, name="mine")
+    assert (pool.name, pool.rows()) == ("mine", PAIRS)
+    assert repr(pool) == f"Corpus('mine', {len(PAIRS)} rows, schema instruction-response, sides instruction, response, both)"
+    (result,) = vg.measure(rows, ["sequence_length"])
+    assert (result.dataset, result.n) == ("rows in memory", len(PAIRS))
+
+
+@pytest.mark.parametrize("data", [iter(PAIRS), PAIRS[0], 5, None, [5]], ids=["iterator", "row", "number", "None", "numbers"])
+def test_what_is_no_data_says_what_is(data):
+    with pytest.raises(vg.ParameterError, match=r"Data must be a path, .* or of rows .mappings.*Got"):
+        vg.load(data)
+
+
+def test_a_row_in_memory_that_is_bad_is_named():
+    with pytest.raises(vg.DataError, match="rows in memory, row 2: is not an object with named fields but a string"):
+        vg.load([PAIRS[0], "text"])
+
+
 class TestDatasets:
+    def test_what_holds_several_sets_or_has_no_end_is_refused(self):
+        import datasets
+
+        one = datasets.Dataset.from_list(PAIRS)
+        with pytest.raises(vg.ParameterError, match=r"several data sets \(train, test\)"):
+            vg.load(datasets.DatasetDict({"train": one, "test": one}))
+        with pytest.raises(vg.ParameterError, match="has no length"):
+            vg.load(one.to_iterable_dataset())
+
     def test_a_dataset_in_and_out(self):
         import datasets
 

@@ -42,7 +42,7 @@ class BadRow:
     reason: str
 
 
-@dataclass
+@dataclass(repr=False)
 class Corpus:
     """Rows of a data set and what is derived from them.
 
@@ -70,6 +70,12 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.origin)
+
+    def __repr__(self) -> str:
+        if self.given_vectors is not None:
+            return f"Corpus({self.name!r}, {len(self):,} vectors of {self.given_vectors.shape[1]} dimensions)"
+        schemas = ", ".join(dict.fromkeys(source.schema.name for source in self.sources))
+        return f"Corpus({self.name!r}, {len(self):,} rows, schema {schemas}, sides {', '.join(self.sides)})"
 
     @classmethod
     def from_vectors(cls, vectors: NDArray[Any], name: str = "vectors") -> Corpus:

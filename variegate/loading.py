@@ -10,7 +10,7 @@ import numpy as np
 from variegate.corpus import BadRow, Corpus
 from variegate.data.record import SIDES, Side
 from variegate.data.schema import RowError
-from variegate.data.sources import Source, is_dataset, open_sources
+from variegate.data.sources import Source, is_named, open_sources
 from variegate.data.vectors import read_vectors
 from variegate.errors import DataError, ParameterError, bad_parameter
 from variegate.progress import track
@@ -18,7 +18,7 @@ from variegate.progress import track
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["load"]
+__all__ = ["load", "separate"]
 
 # Rows whose texts are gathered before they go into an Arrow array.
 CHUNK = 8192
@@ -36,8 +36,8 @@ def load(
 
     Args:
         data: a path (jsonl, json, csv, tsv, parquet, arrow, also .gz or .zst; .npy for vectors), a folder, "-" for stdin,
-            a URL, a Hugging Face Hub id (`name/set:config@split`), a `datasets.Dataset`, an array of shape (n, d), or a
-            list of paths to be joined.
+            a URL, a Hugging Face Hub id (`name/set:config@split`), or a list of these to be joined; or what is in memory: a
+            list of rows (mappings), a `datasets.Dataset`, a table (pyarrow, pandas, polars), an array of shape (n, d).
         schema: a name from `variegate list schemas`; detected if None.
         columns: which field plays which part, in place of a schema: `{"instruction": "question", "response": "answer"}`.
         on_bad_row: "error" stops at the first bad row; "skip" leaves bad rows out and lists them in `Corpus.skipped`.
@@ -52,14 +52,20 @@ def load(
         return data
     if isinstance(data, np.ndarray):
         return Corpus.from_vectors(data, name or "vectors")
-    several = list(data) if isinstance(data, list | tuple) else [data]
+    several = separate(data)
     if not several:
         raise ParameterError("No data given.")
-    if len(several) == 1 and str(several[0]).lower().endswith(".npy") and not is_dataset(several[0]):
+    if len(several) == 1 and is_named(several[0]) and str(several[0]).lower().endswith(".npy"):
         return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
     sources = [source for part in several for source in open_sources(part, schema, columns)]
-    label = name or (", ".join(map(str, several)) if not is_dataset(several[0]) else "dataset")
+    label = name or ", ".join(str(part) if is_named(part) else "rows in memory" for part in several)
     return _read(label, sources, on_bad_row)
+
+
+def separate(data: Any) -> list[Any]:
+    """Return the parts of a list of data; a list of rows is itself one part, like everything else."""
+    is_list = isinstance(data, list | tuple)
+    return list(data) if is_list and not any(isinstance(part, Mapping) for part in data) else [data]
 
 
 def _read(name: str, sources: list[Source], on_bad_row: str) -> Corpus:

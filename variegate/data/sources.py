@@ -7,16 +7,17 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from variegate.data.detect import SAMPLE_ROWS, detect_schema, detection_notes
 from variegate.data.files import ENDINGS, digest, is_data_file, kind_of, read_rows
-from variegate.data.rows import Rows, TableRows
+from variegate.data.rows import ListRows, Rows, TableRows
 from variegate.data.schema import RowError, Schema, mapped_schema, named_schema
 from variegate.errors import DataError, ParameterError, missing_extra
 
-__all__ = ["Source", "is_dataset", "open_sources"]
+__all__ = ["Source", "is_named", "open_sources"]
 
 HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<config>[^@]+))?(?:@(?P<split>.+))?")
 
@@ -42,17 +43,17 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
 
-def is_dataset(data: object) -> bool:
-    """Whether an object is a Hugging Face `datasets.Dataset`, without importing that package."""
-    module = sys.modules.get("datasets")
-    return module is not None and isinstance(data, module.Dataset)
+def is_named(data: object) -> bool:
+    """Whether data is named, by a path, a URL or a Hub id, rather than held in memory."""
+    return isinstance(data, str | PathLike)
 
 
 def open_sources(data: object, schema: str | None = None, columns: Mapping[str, str] | None = None) -> list[Source]:
     """Open everything that one data argument names.
 
     Args:
-        data: a path, a folder, "-" for stdin, a URL, a Hub id (`name/set:config@split`), or a `datasets.Dataset`.
+        data: a path, a folder, "-" for stdin, a URL, a Hub id (`name/set:config@split`), or rows in memory: a list of
+            mappings, a `datasets.Dataset`, or a table (pyarrow, pandas, polars).
         schema: a name from `SCHEMAS`; detected if None.
         columns: which field plays which part, in place of a schema (see `mapped_schema`).
 
@@ -76,8 +77,8 @@ def open_sources(data: object, schema: str | None = None, columns: Mapping[str, 
 
 
 def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
-    if is_dataset(data):
-        yield _dataset_rows("dataset", data)
+    if not is_named(data):
+        yield "rows in memory", _rows_in_memory(data), None
         return
     name = str(data)
     path = Path(name)
@@ -178,10 +179,31 @@ def _open_hub(name: str) -> tuple[str, Rows, None]:
         if "train" not in splits and len(splits) > 1:
             raise DataError(f"{name}: has the splits {', '.join(splits)}. Say which with {name}@{splits[0]}.")
         loaded = loaded["train" if "train" in splits else splits[0]]
-    return _dataset_rows(name, loaded)
+    return name, _dataset_rows(name, loaded), None
 
 
-def _dataset_rows(name: str, dataset: Any) -> tuple[str, Rows, None]:
+def _dataset_rows(name: str, dataset: Any) -> Rows:
     if not len(dataset):
         raise DataError(f"{name}: has no rows.")
-    return name, TableRows(dataset.with_format("arrow")[:]), None
+    return TableRows(dataset.with_format("arrow")[:])
+
+
+def _rows_in_memory(data: Any) -> Rows:
+    # Without importing the package: where it was not imported, the data cannot be of it.
+    datasets = sys.modules.get("datasets")
+    if datasets is not None and isinstance(data, datasets.Dataset):
+        return _dataset_rows("dataset", data)
+    if datasets is not None and isinstance(data, datasets.DatasetDict | datasets.IterableDatasetDict):
+        raise ParameterError(f"A {type(data).__name__} holds several data sets ({', '.join(data)}). Give one of them.")
+    if datasets is not None and isinstance(data, datasets.IterableDataset):
+        raise ParameterError("An IterableDataset has no length. Give the rows that you want: list(data.take(100_000)).")
+    if hasattr(data, "__arrow_c_stream__"):
+        import pyarrow as pa
+
+        return TableRows(pa.table(data))
+    if isinstance(data, list | tuple) and data and isinstance(data[0], Mapping):
+        return ListRows(list(data))
+    raise ParameterError(
+        "Data must be a path, a URL, a Hub id, a list of those or of rows (mappings), a datasets.Dataset, a table, or an "
+        f"array of vectors. Got {type(data).__name__} instead."
+    )

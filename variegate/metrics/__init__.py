@@ -13,7 +13,7 @@ from variegate._version import __version__
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, check_options, unknown_name
-from variegate.loading import load
+from variegate.loading import load, separate
 from variegate.metrics.novelty import novelty
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_names
@@ -68,7 +68,7 @@ def measure(
     Returns:
         One measurement per data set, side and metric, in that order.
     """
-    corpora = [load(one) for one in (data if isinstance(data, list | tuple) else [data])]
+    corpora = [load(one) for one in separate(data)]
     against = None if reference is None else load(reference)
     settings = Settings(embedder, tokenizer, topics)
     if size_matched is not None and size_matched < 1:

@@ -55,4 +55,7 @@ def vendi_score(x: NDArray[Any], *, q: float = 1.0) -> float:
         return float(1 / shares.max())
     if q == 1:
         return float(np.exp(-(shares * np.log(shares)).sum()))
-    return float(np.sum(shares**q) ** (1 / (1 - q)))
+    # By logarithms, relative to the largest share, because its power underflows for large orders.
+    logs = np.log(shares)
+    top = logs.max()
+    return float(np.exp((q * top + np.log(np.exp(q * (logs - top)).sum())) / (1 - q)))
