@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from variegate.cli import VERBS, cli
 from variegate.cli.listing import tables
+from variegate.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -24,7 +25,7 @@ COLUMNS = {
 
 def table(name: str) -> str:
     """Return a table of `variegate list` as Markdown."""
-    header, rows = tables()[name]
+    header, rows = properties() if name == "properties" else tables()[name]
     shown = [header.index(column) for column in COLUMNS.get(name, header)]
     lines = [
         [header[at] for at in shown],
@@ -32,6 +33,19 @@ def table(name: str) -> str:
         *([f"`{row[0]}`", *(row[at] for at in shown[1:])] for row in rows),
     ]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def properties() -> tuple[list[str], list[list[str]]]:
+    """Return what METRICS says of each metric, and the tests check."""
+    yes = {True: "stays", False: "changes", None: "-"}
+    header = ["metric", "level", "range", "unit", "cost", "doubled", "scaled", "turned", "larger n", "order"]
+    return header, [
+        [
+            spec.name, spec.level, spec.range, spec.unit, spec.cost, "depends" if spec.doubled == "either" else spec.doubled,
+            yes[spec.scaled], yes[spec.turned], spec.size, "matters" if spec.ordered else "-",
+        ]
+        for spec in METRICS.values()
+    ]  # fmt: skip
 
 
 def help_text(verb: str) -> str:

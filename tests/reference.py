@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 
@@ -94,3 +96,47 @@ def vendi(x, q):
     if math.isinf(q):
         return 1 / max(shares)
     return sum(value**q for value in shares) ** (1 / (1 - q))
+
+
+def ngram_counts(texts, n):
+    return Counter(tuple(text[at : at + n]) for text in texts for at in range(len(text) - n + 1))
+
+
+def bleu(text, others):
+    """BLEU-4 as in its definition, zero counts replaced by 0.1."""
+    if not set(text) & {token for other in others for token in other}:
+        return 0.0
+    product = 1.0
+    for n in (1, 2, 3, 4):
+        own = ngram_counts([text], n)
+        most = Counter()
+        for other in others:
+            most |= ngram_counts([other], n)
+        matches = sum((own & most).values())
+        product *= (matches or 0.1) / max(1, sum(own.values()))
+    nearest = min((len(other) for other in others), key=lambda length: (abs(length - len(text)), length))
+    return (1.0 if len(text) > nearest else math.exp(1 - nearest / len(text))) * product**0.25
+
+
+def self_bleu(texts, scored=None):
+    """Each of the first texts against all others."""
+    scores = [bleu(text, texts[:at] + texts[at + 1 :]) for at, text in enumerate(texts[:scored])]
+    return sum(scores) / len(scores)
+
+
+def expected_types(counts, drawn):
+    """Expected types among tokens drawn without replacement, in exact fractions."""
+    total = sum(counts)
+    return float(sum(1 - Fraction(math.comb(total - count, drawn), math.comb(total, drawn)) for count in counts))
+
+
+def mtld(ids, threshold=0.72):
+    def one_way(sequence):
+        factors, run = 0.0, []
+        for token in sequence:
+            run.append(token)
+            if len(set(run)) / len(run) <= threshold:
+                factors, run = factors + 1, []
+        return factors + ((1 - len(set(run)) / len(run)) / (1 - threshold) if run else 0)
+
+    return (len(ids) / one_way(ids) + len(ids) / one_way(ids[::-1])) / 2

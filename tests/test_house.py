@@ -17,7 +17,19 @@ from tests.conftest import ROOT, SAMPLE
 MODULES = sorted((ROOT / "variegate").rglob("*.py"))
 
 # A layer may import those to its right, and itself. `errors`, `storage` and `progress` are below everything.
-LAYERS = ["cli", "metrics strategies", "loading", "corpus", "views", "data", "geometry", "progress", "storage", "errors _version"]
+LAYERS = [
+    "cli",
+    "report",
+    "metrics strategies",
+    "loading",
+    "corpus",
+    "views",
+    "data",
+    "geometry",
+    "progress",
+    "storage",
+    "errors _version",
+]
 
 
 def layer_of(module: str) -> int:
@@ -98,3 +110,10 @@ def test_the_default_selection_keeps_no_copy_of_a_row_that_it_has():
     ]
     assert all(row["planted"].rsplit(" ", 1)[1] not in chosen for row in copies)
     assert sum(row.get("planted") == "redundant cluster" for row in chosen.values()) < 10
+
+
+def test_the_page_about_metrics_has_a_word_on_each():
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    by_metric = page[page.index("## Metric by metric") :]
+    for name in [*vg.METRICS, "embedding_distance"]:
+        assert re.search(rf"`{name}`", by_metric), name

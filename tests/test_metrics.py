@@ -1,4 +1,4 @@
-"""Every metric against an independent value, and the properties that hold (or do not) for each."""
+"""Measuring: which metrics on which view, draws and intervals, references, what cannot be computed."""
 
 from __future__ import annotations
 
@@ -6,141 +6,11 @@ import numpy as np
 import pytest
 
 import variegate as vg
-from tests import reference
-from variegate.metrics import GROUPS, METRICS, novelty
 from variegate.metrics.distance import distsum_cosine
 from variegate.metrics.lexical import token_entropy
 from variegate.metrics.novelty import novelsum
 from variegate.metrics.spectral import vendi_score
 from variegate.views.tokens import Tokens
-
-
-def test_oracles(oracle):
-    x, pool = oracle["subset"], oracle["reference"]
-    found = {
-        "distsum_cosine (mean over ordered distinct pairs)": distsum_cosine(x),
-        "vendi_score q=1": vendi_score(x),
-        "vendi_score q=2": vendi_score(x, q=2),
-        "vendi_score q=inf": vendi_score(x, q=float("inf")),
-        "novelsum alpha=1 beta=.5 K=10 (reference code: density of self, self at rank 1)": novelsum(x, pool),
-        "novelsum alpha=1 beta=.5 K=10, self excluded": novelsum(x, pool, include_self=False),
-        "novelsum alpha=1 beta=.5 K=10, density of other, self excluded": novelsum(
-            x, pool, include_self=False, density_of="other"
-        ),
-        "novelsum alpha=2 beta=.25 K=5": novelsum(x, pool, alpha=2, beta=0.25, k=5),
-        "novelsum alpha=1 beta=0 (no density)": novelsum(x, pool, beta=0),
-    }
-    for name, value in found.items():
-        assert value == pytest.approx(oracle[name], rel=1e-5), name
-    assert novelsum(x) == pytest.approx(oracle["novelsum alpha=1 beta=0 (no density)"], rel=1e-5)
-
-
-@pytest.mark.parametrize("density_of", ["self", "other"])
-@pytest.mark.parametrize("include_self", [True, False])
-@pytest.mark.parametrize(("alpha", "beta", "k"), [(1.0, 0.5, 4), (0.0, 1.0, 1), (2.5, 0.25, 7)])
-def test_novelty_against_plain_loops(density_of, include_self, alpha, beta, k):
-    rng = np.random.default_rng(3)
-    x, pool = rng.normal(size=(23, 5)), rng.normal(size=(40, 5))
-    pool = np.vstack([pool, pool[:6], x[:9]])
-    sigma = reference.densities(x, pool, k, beta)
-    expected = reference.novelties(x, sigma, alpha, density_of, include_self)
-    options = {"k": k, "alpha": alpha, "beta": beta, "density_of": density_of, "include_self": include_self}
-    np.testing.assert_allclose(novelty(x, pool, **options), expected, rtol=2e-6)
-
-
-def test_novelty_does_not_depend_on_the_block_size(monkeypatch):
-    x = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
-    whole = novelty(x, x)
-    monkeypatch.setattr("variegate.geometry.cosine.cosine_distance_rows.__defaults__", (4 * 150 * 7,))
-    np.testing.assert_allclose(novelty(x, x), whole, rtol=1e-6)
-
-
-@pytest.mark.parametrize("q", [0.1, 0.5, 1, 2, 7, float("inf")])
-@pytest.mark.parametrize("shape", [(30, 5), (5, 30), (12, 12)])
-def test_vendi_against_the_whole_kernel(q, shape):
-    x = np.random.default_rng(1).normal(size=shape) + 0.3
-    assert vendi_score(x, q=q) == pytest.approx(reference.vendi(x, q), rel=1e-9)
-
-
-def test_vendi_of_an_order_whose_powers_underflow_is_that_of_infinity():
-    x = np.random.default_rng(1).normal(size=(30, 5))
-    assert vendi_score(x, q=1e300) == pytest.approx(vendi_score(x, q=float("inf")), rel=1e-12)
-
-
-def test_distsum_against_all_pairs():
-    x = np.random.default_rng(2).normal(size=(17, 4)) + 1
-    pairs = [reference.cosine_distance(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]
-    assert distsum_cosine(x) == pytest.approx(np.mean(pairs), rel=1e-12)
-
-
-def test_token_entropy_against_counting():
-    rows = [[1, 1, 2], [3], [], [1, 3, 3, 9]]
-    flat = [token for row in rows for token in row]
-    shares = [flat.count(token) / len(flat) for token in set(flat)]
-    expected = -sum(share * np.log2(share) for share in shares)
-    assert token_entropy(Tokens.from_lists(rows)) == pytest.approx(expected, rel=1e-12)
-
-
-# What happens to each metric when every sample stands in the set twice, and when vectors are scaled or turned.
-SAME_WHEN_DOUBLED = {"vendi_score", "token_entropy", "sequence_length", "topic_count", "topic_entropy"}
-LESS_WHEN_DOUBLED = {"novelsum", "distsum_cosine"}
-SAME_WHEN_SCALED = {"novelsum", "distsum_cosine", "vendi_score"}
-TAKES_NO_VECTORS = {"token_entropy", "sequence_length", "topic_count", "topic_entropy"}
-
-
-def test_the_property_lists_partition_the_table():
-    assert set(METRICS) == SAME_WHEN_DOUBLED | LESS_WHEN_DOUBLED
-    assert not SAME_WHEN_DOUBLED & LESS_WHEN_DOUBLED
-    assert set(METRICS) == SAME_WHEN_SCALED | TAKES_NO_VECTORS
-    assert {name for names in (GROUPS["embedding"], GROUPS["lexical"], GROUPS["label"]) for name in names} == set(METRICS)
-
-
-def views(n: int = 40, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    return {
-        "vectors": rng.normal(size=(n, 6)),
-        "tokens": Tokens.from_lists([rng.integers(50, size=rng.integers(1, 20)).tolist() for _ in range(n)]),
-        "topics": rng.integers(7, size=n),
-    }
-
-
-def taken(view, rows):
-    return view.take(rows) if isinstance(view, Tokens) else view[rows]
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_order_does_not_matter_and_results_repeat(name):
-    spec = METRICS[name]
-    view = views()[spec.view]
-    value = spec.function(view)
-    assert spec.function(view) == value
-    assert spec.function(taken(view, np.random.default_rng(5).permutation(40))) == pytest.approx(value, rel=1e-6)
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_doubling_every_sample(name):
-    spec = METRICS[name]
-    view = views()[spec.view]
-    value, doubled = spec.function(view), spec.function(taken(view, np.repeat(np.arange(40), 2)))
-    if name in SAME_WHEN_DOUBLED:
-        assert doubled == pytest.approx(value, rel=1e-9)
-    else:
-        assert doubled < value * 0.99
-
-
-@pytest.mark.parametrize("name", sorted(SAME_WHEN_SCALED))
-def test_scaling_and_turning_vectors(name):
-    x = views()["vectors"]
-    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))
-    value = METRICS[name].function(x)
-    assert METRICS[name].function(x * 1000) == pytest.approx(value, rel=1e-6)
-    assert METRICS[name].function(x @ turn) == pytest.approx(value, rel=1e-6)
-
-
-@pytest.mark.parametrize("name", GROUPS["embedding"])
-def test_equal_rows_have_no_diversity(name):
-    lowest = 1.0 if name == "vendi_score" else 0.0
-    assert METRICS[name].function(np.full((30, 4), 0.3)) == pytest.approx(lowest, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +70,137 @@ def test_results_say_how_they_were_made():
         "embedder": "given vectors", "reference": "vectors", "reference_n": 30,
     }  # fmt: skip
     assert set(result.as_dict()) == {"dataset", "metric", "side", "value", "n", "params", "version"}
+
+
+# --- shared work
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Count the calls of a function, wherever it is used."""
+    calls: list[str] = []
+
+    def count(module, name):
+        function = getattr(module, name)
+
+        def counting(*arguments, **options):
+            calls.append(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count.calls = calls
+    return count
+
+
+def test_all_metrics_look_at_the_pairs_once(counted):
+    from variegate.geometry import pairs, spectrum
+
+    counted(pairs, "cosine_distance_rows")
+    counted(spectrum, "unit_rows")
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    names = ["novelsum", "distsum_l2", "knn_distance", "knn_distance@3", "vendi_score", "vendi_score@2", "log_det"]
+    results = vg.measure(x, names)
+    assert sorted(counted.calls) == ["cosine_distance_rows", "unit_rows"]
+    alone = [vg.measure(x, name)[0].value for name in names]
+    assert [result.value for result in results] == alone
+
+
+def test_all_metrics_cluster_and_tokenize_once(counted, tmp_path):
+    import json
+
+    import sklearn.cluster
+
+    from variegate.views import tokens
+
+    fits = []
+
+    class Counting(sklearn.cluster.KMeans):
+        def fit(self, *arguments, **options):
+            fits.append(self.n_clusters)
+            return super().fit(*arguments, **options)
+
+    rows = [{"instruction": f"Say {at} and {at * at}.", "response": "x " * (at + 5)} for at in range(30)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    counted(tokens, "cached_arrays")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sklearn.cluster, "KMeans", Counting)
+        options = {"cluster_inertia": {"k": 8}, "partition_entropy": {"k": 8}}
+        metrics = ["lexical", "cluster_inertia", "partition_entropy", "topic_count", "topic_entropy", "topic_hill"]
+        results = vg.measure(tmp_path / "a.jsonl", metrics, topics="kmeans:8", params=options)
+    assert fits == [8]
+    # Once for the metrics; the static embedder has its own tokenisation.
+    assert counted.calls.count("cached_arrays") == 2
+    found = {result.metric: result.value for result in results}
+    assert found["partition_entropy"] == found["topic_entropy"]
+
+
+def test_results_are_not_shared_beyond_a_measurement():
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    first = vendi_score(x)
+    x[:, 0] = 7
+    assert vendi_score(x) != first
+    assert vg.measure(x, "vendi_score")[0].value == vendi_score(x)
+
+
+# --- references and samples
+
+
+def test_the_result_says_what_was_the_reference():
+    x = vg.Corpus.from_vectors(np.random.default_rng(0).normal(size=(40, 5)), "mine")
+    pool = vg.Corpus.from_vectors(np.random.default_rng(1).normal(size=(90, 5)), "pool")
+    options = {"partition_entropy": {"k": 5}}
+    names = ["novelsum", "partition_entropy", "facility_location"]
+    for result in vg.measure(x, names, reference=pool, params=options):
+        assert (result.params["reference"], result.params["reference_n"]) == ("pool", 90)
+    novel, partition = vg.measure(x, names[:2], params=options)
+    assert novel.params["reference"] is None
+    assert partition.params["reference"] == "mine"
+    with pytest.raises(vg.DataError, match="mine: facility_location needs a reference"):
+        vg.measure(x, "facility_location")
+
+
+def test_subsamples_without_a_reference_are_seen_against_the_whole_set():
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    (result,) = vg.measure(x, "partition_entropy", size_matched=50, params={"partition_entropy": {"k": 20}})
+    from variegate.metrics.clustering import partition_entropy
+
+    rows = np.sort(np.random.default_rng(0).choice(400, 50, replace=False))
+    assert result.value == partition_entropy(x[rows], x, k=20)
+
+
+@pytest.mark.parametrize("seeds", [None, 3])
+def test_metrics_over_pairs_look_at_a_sample_of_many_rows_and_say_so(seeds):
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    knn, vendi = vg.measure(x, ["knn_distance", "vendi_score"], max_pair_rows=100, seeds=seeds)
+    assert (knn.n, knn.params["sampled_from"], knn.params["sample_seed"]) == (100, 300, 0)
+    assert (vendi.n, "sampled_from" in vendi.params) == (300, False)
+    draws = [
+        vg.measure(x[np.sort(np.random.default_rng(seed).choice(300, 100, replace=False))], "knn_distance")[0].value
+        for seed in range(seeds or 1)
+    ]
+    assert knn.draws == pytest.approx(draws, rel=1e-12)
+    (whole,) = vg.measure(x, "knn_distance", max_pair_rows=0)
+    assert (whole.n, "sampled_from" in whole.params) == (300, False)
+
+
+def test_options_go_by_the_metric_and_then_by_the_name_that_was_asked_for():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    results = vg.measure(x, ["knn_distance", "knn_distance@2", "knn_distance@3"], params={"knn_distance": {"k": 5}})
+    assert [result.params["k"] for result in results] == [5, 2, 3]
+    assert [result.metric for result in results] == ["knn_distance", "knn_distance@2", "knn_distance@3"]
+
+
+def test_a_metric_that_fails_leaves_the_others():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    failed = []
+    results = vg.measure(x, "embedding", on_failure=lambda what, error: failed.append((what, str(error))))
+    assert {what.split(",")[0] for what, _ in failed} == {"facility_location", "cluster_inertia", "partition_entropy"}
+    assert len(results) == len(vg.METRICS) - 0 - sum(spec.view != "vectors" for spec in vg.METRICS.values()) - 3
+    assert any("200 clusters need at least 200 samples, but there are 30" in error for _, error in failed)
+
+
+def test_the_two_names_of_a_metric():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    first, second = vg.measure(x, ["embedding_distance", "distsum_cosine"])
+    assert (first.metric, first.value) == ("embedding_distance", second.value)

@@ -617,8 +617,8 @@ def test_clusters_are_those_of_the_corpus_that_they_are_fitted_on():
     references = [vg.Corpus.from_vectors(rng.normal(size=(60, 4)) * scale) for scale in ([9, 1, 1, 1], [1, 1, 1, 9])]
     used_twice = vg.Corpus.from_vectors(x)
     for reference in references:
-        alone = vg.Corpus.from_vectors(x).clusters("both", "static", "kmeans:3", reference)
-        np.testing.assert_array_equal(used_twice.clusters("both", "static", "kmeans:3", reference), alone)
+        alone = vg.Corpus.from_vectors(x).topics("both", "kmeans:3", "static", reference)
+        np.testing.assert_array_equal(used_twice.topics("both", "kmeans:3", "static", reference), alone)
 
 
 def test_columns_come_in_the_order_of_the_rows():

@@ -4,8 +4,8 @@
 >>> import numpy as np
 >>> pool = np.random.default_rng(0).normal(size=(200, 8))
 >>> subset = vg.select(pool, 20, strategy="k_center", seed=1)
->>> [result.metric for result in vg.measure(pool[subset.indices], metrics="embedding")]
-['novelsum', 'distsum_cosine', 'vendi_score']
+>>> [result.metric for result in vg.measure(pool[subset.indices], ["novelsum", "vendi_score"], reference=pool)]
+['novelsum', 'vendi_score']
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.errors import DataError, MissingExtraError, ParameterError, VariegateError
     from variegate.loading import load
-    from variegate.metrics import METRICS, Measurement, MetricSpec, measure, novelty
+    from variegate.metrics import METRICS, Measurement, MetricSpec, compare, diagnose, measure, novelty, rarefaction
     from variegate.strategies import STRATEGIES, Selection, StrategySpec, select
     from variegate.views.cache import use_cache
 
@@ -35,9 +35,12 @@ _HOMES = {
     "Selection": "strategies",
     "StrategySpec": "strategies",
     "VariegateError": "errors",
+    "compare": "metrics",
+    "diagnose": "metrics",
     "load": "loading",
     "measure": "metrics",
     "novelty": "metrics",
+    "rarefaction": "metrics",
     "select": "strategies",
     "use_cache": "views.cache",
 }
@@ -55,9 +58,12 @@ __all__ = [
     "StrategySpec",
     "VariegateError",
     "__version__",
+    "compare",
+    "diagnose",
     "load",
     "measure",
     "novelty",
+    "rarefaction",
     "select",
     "use_cache",
 ]

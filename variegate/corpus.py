@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.data.record import SIDES, Side
-from variegate.data.rows import in_order
+from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import as_table, write_rows
@@ -22,6 +22,7 @@ from variegate.storage import whole_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from variegate.views.tags import Tags
     from variegate.views.tokens import Tokens
 
 __all__ = ["BadRow", "Corpus", "same_dimensions"]
@@ -161,18 +162,64 @@ class Corpus:
             self._once(("tokens", side, tokenizer), lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side))),
         )
 
-    def clusters(self, side: Side, embedder: str, topics: str, fitted_on: Corpus) -> Ints:
-        """Return the k-means cluster of each row, shape (n,), fitted on the vectors of a corpus (this one, or another)."""
-        from variegate.views.clusters import kmeans_labels, kmeans_size
+    def topics(self, side: Side, topics: str, embedder: str, fitted_on: Corpus) -> Ints:
+        """Return the topic of each row, shape (n,): a column's values numbered, or clusters of the vectors.
 
-        same_dimensions(self, self.vectors(side, embedder), fitted_on, fitted_on.vectors(side, embedder))
+        Args:
+            side: of which the vectors are taken.
+            topics: see `variegate list topics`.
+            embedder: what makes the vectors.
+            fitted_on: the corpus that is clustered (this one, or a reference).
+        """
+        from variegate.views.clusters import cluster_labels, is_clustering
+
+        if not is_clustering(topics):
+            return self.labels(topics)
+        vectors, fitted = self.vectors(side, embedder), fitted_on.vectors(side, embedder)
+        same_dimensions(self, vectors, fitted_on, fitted)
 
         def build() -> tuple[Corpus, Ints]:
-            vectors, fitted = self.vectors(side, embedder), fitted_on.vectors(side, embedder)
-            return fitted_on, kmeans_labels(vectors, fitted, kmeans_size(topics))
+            return fitted_on, cluster_labels(topics, vectors, fitted, lambda: fitted_on.vector_digest(side, embedder))
 
         # By identity, since names repeat; the corpus is kept along, so that its id is not given to another.
-        return cast(Ints, self._once(("clusters", side, embedder, topics, id(fitted_on)), build)[1])
+        return cast(Ints, self._once(("topics", side, embedder, topics, id(fitted_on)), build)[1])
+
+    def vector_digest(self, side: Side, embedder: str) -> str:
+        """Return a hash of the vectors of one side."""
+
+        def build() -> str:
+            vectors = self.vectors(side, embedder)
+            hasher = hashlib.sha256(f"{vectors.shape} {vectors.dtype}".encode())
+            for start in range(0, len(vectors), CHUNK):
+                hasher.update(np.ascontiguousarray(vectors[start : start + CHUNK]).data)
+            return hasher.hexdigest()
+
+        return cast(str, self._once(("vector digest", side, embedder), build))
+
+    def tags(self, side: Side, tags: str, fitted_on: Corpus) -> Tags:
+        """Return the tags of each row.
+
+        Args:
+            side: of which keyphrases are taken.
+            tags: see `variegate list tags`.
+            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed.
+        """
+        from variegate.views.tags import KEYPHRASES, column_tags, keyphrase_tags
+
+        if tags != KEYPHRASES:
+            return cast("Tags", self._once(("tags", tags), lambda: column_tags(self.column(tags), self.where)))
+
+        def build() -> tuple[Corpus, Tags]:
+            texts, fitted = self.texts(side), fitted_on.texts(side)
+            return fitted_on, keyphrase_tags(texts, self.text_digest(side), fitted, fitted_on.text_digest(side))
+
+        return cast("Tags", self._once(("tags", side, tags, id(fitted_on)), build)[1])
+
+    def where(self, row: int) -> str:
+        """Say which file and line (or row) a row comes from."""
+        source_at, position = self.origin[row].tolist()
+        source = self.sources[source_at]
+        return f"{source.name}, {source.rows.where(position)}"
 
     def labels(self, column: str) -> Ints:
         """Return a number for the value of one field in each row, shape (n,)."""
@@ -217,18 +264,22 @@ class Corpus:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the raw rows, with every column that they came with."""
-        return list(in_order([(self.sources[source].rows, position) for source, position in self.origin.tolist()]))
+        return list(in_order(self.places))
+
+    @property
+    def places(self) -> list[tuple[Rows, int]]:
+        """Where each row stands: its source's rows, and its position there."""
+        return [(self.sources[source].rows, position) for source, position in self.origin.tolist()]
 
     def write(self, path: str | Path, named: Path | None = None) -> None:
         """Write the raw rows in the schema that they came in; the format goes by the file's ending."""
         if self.given_vectors is not None:
             raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
-        places = [(self.sources[source].rows, position) for source, position in self.origin.tolist()]
         if named is not None:
-            write_rows(Path(path), places, named)
+            write_rows(Path(path), self.places, named)
             return
         with whole_file(Path(path)) as temporary:
-            write_rows(temporary, places, Path(path))
+            write_rows(temporary, self.places, Path(path))
 
     def to_dataset(self) -> Any:
         """Return the raw rows as a `datasets.Dataset`."""
@@ -238,7 +289,7 @@ class Corpus:
             from variegate.errors import missing_extra
 
             raise missing_extra("datasets", "hub", "Corpus.to_dataset") from None
-        return datasets.Dataset(as_table(self.name, [(self.sources[at].rows, row) for at, row in self.origin.tolist()]))
+        return datasets.Dataset(as_table(self.name, self.places))
 
     def _once(self, key: tuple[Any, ...], build: Any) -> Any:
         if key not in self._views:

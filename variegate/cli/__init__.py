@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 # Verb -> (module, one line of help). A verb's module is imported when it is called, so that --help is quick.
 VERBS = {
     "measure": ("measure", "Measure the diversity of one or several data sets."),
+    "diagnose": ("diagnose", "Say where a data set is not diverse, with example rows."),
     "select": ("select", "Choose rows of a pool and write them."),
     "embed": ("views", "Fill the cache with vectors ahead of time."),
     "tokenize": ("views", "Fill the cache with token ids ahead of time."),

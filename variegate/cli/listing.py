@@ -18,16 +18,17 @@ def tables() -> dict[str, Table]:
     from variegate.strategies import STRATEGIES
     from variegate.views.clusters import TOPICS
     from variegate.views.embed import EMBEDDERS
+    from variegate.views.tags import TAGS
     from variegate.views.tokens import TOKENIZERS
 
-    groups = {name: group for group, names in GROUPS.items() if group != "all" for name in names}
+    groups = {name: group for group in ("embedding", "lexical", "label") for name in GROUPS[group]}
     return {
         "metrics": (
-            ["metric", "measures", "larger means", "needs", "group", "range", "unit", "cost", "source"],
+            ["metric", "measures", "larger means", "level", "needs", "group", "range", "unit", "cost", "source"],
             [
                 [
-                    spec.name, spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.view,
-                    groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
+                    spec.name, spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.level,
+                    spec.view, groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
                 ]
                 for spec in METRICS.values()
             ],
@@ -39,6 +40,7 @@ def tables() -> dict[str, Table]:
         "embedders": (["embedder", "what it is"], [[name, text] for name, text in EMBEDDERS.items()]),
         "tokenizers": (["tokenizer", "what it is"], [[name, text] for name, text in TOKENIZERS.items()]),
         "topics": (["topics", "what they are"], [[name, text] for name, text in TOPICS.items()]),
+        "tags": (["tags", "what they are"], [[name, text] for name, text in TAGS.items()]),
         "schemas": (
             ["schema", "fields", "detected"],
             [[schema.name, schema.fields, "yes" if schema.detected else "only with --schema"] for schema in SCHEMAS.values()],
@@ -48,12 +50,12 @@ def tables() -> dict[str, Table]:
 
 @click.command("list")
 @click.argument(
-    "what", required=False, type=click.Choice(["metrics", "strategies", "embedders", "tokenizers", "topics", "schemas"])
+    "what", required=False, type=click.Choice(["metrics", "strategies", "embedders", "tokenizers", "topics", "tags", "schemas"])
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def list_command(what: str | None, as_json: bool) -> None:
-    """Show what there is: metrics, strategies, embedders, tokenizers, topics, schemas; all of it if none is named."""
+    """Show what there is: metrics, strategies, embedders, tokenizers, topics, tags, schemas; all of it if none is named."""
     from variegate.cli.tables import print_table
 
     chosen = {name: table for name, table in tables().items() if what in (None, name)}

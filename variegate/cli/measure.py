@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from variegate.cli.options import (
     side_option,
     values,
 )
-from variegate.errors import DataError, ParameterError
+from variegate.errors import DataError, ParameterError, VariegateError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
+    from variegate.metrics import Measurement
 
 __all__ = ["measure_command"]
 
@@ -29,21 +31,26 @@ __all__ = ["measure_command"]
 @click.command("measure")
 @click.argument("data", nargs=-1, required=True)
 @side_option("all")
-@click.option(
-    "--metrics", default=None, metavar="NAME,...|GROUP|all", help="Which metrics; all that the data allows if not given."
-)
-@click.option("--reference", metavar="DATA", help="Data in which densities are taken and clusters are fitted.")
+@click.option("--metrics", metavar="NAME,...|GROUP|all", help="Which metrics (variegate list metrics). [default: all that fit]")
+@click.option("--reference", metavar="DATA", help="Where densities, bands and clusters are taken, and what is to be covered.")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
-@click.option(
-    "--topics", default="kmeans:100", show_default=True, metavar="kmeans:K|COLUMN", help="What the topic metrics count."
-)
+@click.option("--topics", default="kmeans:100", show_default=True, help="What topics are (variegate list topics).")
+@click.option("--tags", default="keyphrases", show_default=True, help="What tags are (variegate list tags).")
 @click.option(
     "--size-matched", type=click.IntRange(1), metavar="N", help="Measure subsamples of N rows, so that sizes are equal."
 )
 @click.option("--seeds", type=click.IntRange(1), metavar="K", help="Draw K times and give the mean with its 95 % interval.")
 @click.option("--set", "settings", multiple=True, metavar="METRIC.KEY=VALUE", help="A metric's option, e.g. novelsum.alpha=2.")
-@click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's novelty here as well.")
+@click.option(
+    "--max-pair-rows", type=click.IntRange(0), metavar="N", default=200_000, show_default=True,
+    help="Metrics over all pairs sample N rows where there are more, and say so; 0 for no limit.",
+)  # fmt: skip
+@click.option("--curve", metavar="auto|N,N,...", help="Measure at growing sizes instead: rarefaction, with --seeds draws (5).")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw --curve as .svg, .png or .pdf.")
+@click.option("--compare/--no-compare", default=True, help="Say which of several data sets is more diverse, and how sure.")
+@click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's scores here as well.")
+@click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
 @data_options
 def measure_command(
@@ -54,10 +61,16 @@ def measure_command(
     embedder: str,
     tokenizer: str,
     topics: str,
+    tags: str,
     size_matched: int | None,
     seeds: int | None,
     settings: tuple[str, ...],
+    max_pair_rows: int,
+    curve: str | None,
+    plot: Path | None,
+    compare: bool,
     per_sample: Path | None,
+    with_rows: bool,
     json_to: str | None,
     schema: str | None,
     columns: str | None,
@@ -73,27 +86,20 @@ def measure_command(
 
     \b
     variegate measure pool.jsonl
-    variegate measure a.jsonl b.jsonl --size-matched 1000 --seeds 5
-    variegate measure subset.jsonl --reference pool.jsonl --metrics novelsum --side all --json -
+    variegate measure a.jsonl b.jsonl --reference pool.jsonl
+    variegate measure a.jsonl b.jsonl --size-matched 1000 --seeds 5 --metrics novelsum,knn_distance@10
+    variegate measure subset.jsonl --reference pool.jsonl --side all --json -
+    variegate measure pool.jsonl --curve auto --metrics vendi_score,token_types --plot curve.svg
     """
-    from variegate.data.write import check_writable
-    from variegate.metrics import measure, metric_names
-    from variegate.storage import check_target
-
     prepare(cache, quiet)
-    names = None if metrics is None else [name for part in metrics.split(",") for name in metric_names(part.strip())]
+    names = _names(metrics)
     params = _by_metric(settings)
-    if json_to not in (None, "-"):
-        check_target(Path(str(json_to)))
-    if per_sample is not None:
-        check_writable(per_sample)
-        if len(data) != 1:
-            raise ParameterError("--per-sample takes one data set at a time.")
-    # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
-    strict = metrics is not None and len(names or []) == len(metrics.split(","))
-    listed = bad_rows or Path("variegate.bad-rows.jsonl")
+    sizes = _sizes(curve)
     results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
-    refuse_overwriting([results_to, per_sample, listed if on_bad_row == "skip" else None], [*data, reference, embedder])
+    _check_outputs(results_to, per_sample, plot, curve, len(data))
+    listed = bad_rows or Path("variegate.bad-rows.jsonl")
+    outputs = [results_to, per_sample, plot, listed if on_bad_row == "skip" else None]
+    refuse_overwriting(outputs, [*data, reference, embedder])
     loaded: dict[str, Corpus] = {}
     for one in (*data, *([reference] if reference is not None else [])):
         # Once each: a set may be its own reference, and stdin can be read only once.
@@ -102,27 +108,66 @@ def measure_command(
     report_skipped(loaded.values(), listed)
     corpora = [loaded[one] for one in dict.fromkeys(data)]
     against = None if reference is None else loaded[reference]
-    _warn_of_sizes(corpora, size_matched)
-    results = measure(
-        corpora,
-        names,
-        reference=against,
-        side=side,
-        embedder=embedder,
-        tokenizer=tokenizer,
-        topics=topics,
-        size_matched=size_matched,
-        seeds=seeds,
-        params=params,
-        on_failure=None if strict else lambda what, error: say(f"left out: {what}: {error}"),
-    )
-    if not results:
-        raise DataError("None of the metrics can be computed on this data; the lines above say why.")
-    if against is None and any(result.metric == "novelsum" for result in results):
-        say("novelsum without --reference takes no account of density", quiet)
+    views: dict[str, Any] = {
+        "reference": against, "side": side, "embedder": embedder, "tokenizer": tokenizer, "topics": topics, "tags": tags,
+        "params": params, "max_pair_rows": max_pair_rows,
+    }  # fmt: skip
+    if curve is not None:
+        _curve(corpora, names, sizes, seeds, views, json_to, plot, _left_out(metrics, names))
+        return
+    _warn_of_sizes(corpora, size_matched, compare)
+    results = _measured(corpora, names, size_matched, seeds, views, _left_out(metrics, names))
+    _report_samples(results, against, quiet)
     if per_sample is not None:
-        _write_per_sample(per_sample, corpora[0], against, side, embedder, params.get("novelsum", {}))
+        _write_per_sample(per_sample, corpora[0], side, with_rows, views)
     _write_results(results, json_to)
+    if compare and len(corpora) > 1 and json_to != "-":
+        _compare(corpora, names, results, size_matched, seeds, views)
+
+
+def _names(metrics: str | None) -> list[str] | None:
+    from variegate.metrics import metric_names
+
+    return None if metrics is None else [name for part in metrics.split(",") for name in metric_names(part.strip())]
+
+
+def _left_out(metrics: str | None, names: list[str] | None) -> Callable[[str, VariegateError], None] | None:
+    # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
+    if metrics is not None and len(names or []) == len(metrics.split(",")):
+        return None
+    told: set[str] = set()
+
+    def tell(what: str, error: VariegateError) -> None:
+        if what not in told:
+            told.add(what)
+            say(f"left out: {what}: {error}")
+
+    return tell
+
+
+def _sizes(curve: str | None) -> list[int] | None:
+    if curve is None or curve == "auto":
+        return None
+    try:
+        return [int(size) for size in curve.split(",")]
+    except ValueError:
+        raise ParameterError(f"--curve takes auto or sizes, for example 100,1000,10000. Got {curve!r} instead.") from None
+
+
+def _check_outputs(results: Path | None, per_sample: Path | None, plot: Path | None, curve: str | None, sets: int) -> None:
+    from variegate.data.write import check_writable
+    from variegate.storage import check_target
+
+    if results is not None:
+        check_target(results)
+    if per_sample is not None:
+        check_writable(per_sample)
+        if sets != 1 or curve is not None:
+            raise ParameterError("--per-sample takes one data set at a time, and no --curve.")
+    if plot is not None:
+        check_target(plot)
+        if curve is None:
+            raise ParameterError("--plot draws a curve: give --curve auto as well.")
 
 
 def _by_metric(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -135,16 +180,39 @@ def _by_metric(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None) -> None:
+def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None, compared: bool) -> None:
     sizes = {len(corpus) for corpus in corpora}
     if len(sizes) > 1 and size_matched is None:
+        more = " (the comparison below does)" if compared else ""
         say(
-            "note: the data sets differ in size, and most metrics depend on it; compare with "
-            f"--size-matched {min(sizes)} --seeds 5"
+            "note: the data sets differ in size, and most metrics depend on it; compare at one size with "
+            f"--size-matched {min(sizes)} --seeds 5{more}"
         )
 
 
-def _write_results(results: list[Any], json_to: str | None) -> None:
+def _measured(
+    corpora: list[Corpus], names: Any, size_matched: int | None, seeds: int | None, views: dict[str, Any], left_out: Any
+) -> list[Measurement]:
+    from variegate.metrics import measure
+
+    results = measure(corpora, names, size_matched=size_matched, seeds=seeds, on_failure=left_out, **views)
+    if not results:
+        raise DataError("None of the metrics can be computed on this data; the lines above say why.")
+    return results
+
+
+def _report_samples(results: list[Measurement], against: Corpus | None, quiet: bool) -> None:
+    if against is None and any(result.metric == "novelsum" for result in results):
+        say("novelsum without --reference takes no account of density", quiet)
+    for result in results:
+        if "sampled_from" in result.params:
+            total = result.params["sampled_from"]
+            say(
+                f"note: {result.metric}, {result.side} side of {result.dataset}: {result.n:,} of {total:,} rows (--max-pair-rows)"
+            )
+
+
+def _write_results(results: list[Measurement], json_to: str | None) -> None:
     from variegate.cli.tables import measurement_table
     from variegate.storage import whole_file
 
@@ -158,27 +226,79 @@ def _write_results(results: list[Any], json_to: str | None) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _write_per_sample(
-    path: Path, corpus: Corpus, against: Corpus | None, side: str, embedder: str, options: dict[str, Any]
+def _compare(
+    corpora: list[Corpus],
+    names: list[str] | None,
+    results: list[Measurement],
+    size_matched: int | None,
+    seeds: int | None,
+    views: dict[str, Any],
 ) -> None:
-    from variegate.corpus import same_dimensions
-    from variegate.data.rows import ListRows
-    from variegate.data.write import write_rows
-    from variegate.metrics import novelty, sides_of
+    from variegate.cli.tables import comparison_table
+    from variegate.metrics import compare, comparisons, panel
+
+    asked = [name for name in panel(views["reference"] is not None) if names is None or name in names] or names
+    try:
+        if size_matched is not None and seeds is not None and seeds > 2:
+            found = comparisons([result for result in results if result.metric in (asked or [])])
+        else:
+            found = compare(corpora, metrics=asked, **views)
+    except DataError as error:
+        say(f"no comparison: {error}")
+        return
+    comparison_table(found)
+
+
+def _curve(
+    corpora: list[Corpus],
+    names: list[str] | None,
+    sizes: list[int] | None,
+    seeds: int | None,
+    views: dict[str, Any],
+    json_to: str | None,
+    plot: Path | None,
+    left_out: Any,
+) -> None:
+    from variegate.cli.tables import curve_table
+    from variegate.metrics import rarefaction
     from variegate.storage import whole_file
 
-    table: list[dict[str, Any]] = [{"row": int(number)} for number in corpus.numbers]
+    results = rarefaction(corpora, names, sizes=sizes, seeds=seeds or 5, on_failure=left_out, **views)
+    if not results:
+        raise DataError("None of the metrics can be computed on this data; the lines above say why.")
+    if plot is not None:
+        from variegate.report.curves import plot_curves
+
+        with whole_file(plot) as temporary:
+            plot_curves(results, temporary, plot)
+    text = json.dumps([result.as_dict() for result in results], indent=1) + "\n"
+    if json_to == "-":
+        click.echo(text, nl=False)
+        return
+    curve_table(results)
+    if json_to is not None:
+        with whole_file(Path(json_to)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _write_per_sample(path: Path, corpus: Corpus, side: str, with_rows: bool, views: dict[str, Any]) -> None:
+    from variegate.data.rows import ListRows
+    from variegate.data.write import with_columns, write_rows
+    from variegate.metrics import sample_scores, sides_of
+    from variegate.storage import whole_file
+
+    columns: dict[str, list[Any]] = {} if with_rows else {"row": corpus.numbers.tolist()}
     for one in sides_of(side, corpus):
-        if against is not None:
-            same_dimensions(corpus, corpus.vectors(one, embedder), against, against.vectors(one, embedder))
-        reference = None if against is None else against.vectors(one, embedder)
-        try:
-            values = novelty(corpus.vectors(one, embedder), reference, **options)
-        except DataError as error:
-            raise DataError(f"{corpus.name}: {error}") from None
-        for row, value in zip(table, values, strict=True):
-            row[f"novelty_{one}"] = float(value)
+        scores = sample_scores(
+            corpus, one, reference=views["reference"], embedder=views["embedder"], tokenizer=views["tokenizer"],
+            novelty=views["params"].get("novelsum"),
+        )  # fmt: skip
+        columns |= {f"{name}_{one}": found.tolist() for name, found in scores.items()}
+    if with_rows:
+        places = with_columns(corpus.name, corpus.places, columns)
+    else:
+        rows = ListRows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
+        places = [(rows, at) for at in range(len(corpus))]
     with whole_file(path) as temporary:
-        rows = ListRows(table)
-        write_rows(temporary, [(rows, at) for at in range(len(table))], path)
-    say(f"novelty of {len(table):,} samples written to {path}")
+        write_rows(temporary, places, path)
+    say(f"scores of {len(corpus):,} samples written to {path}")

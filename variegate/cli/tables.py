@@ -7,44 +7,139 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from variegate.metrics import Measurement
+    from variegate.metrics import Comparison, Diagnosis, Measurement
 
-__all__ = ["measurement_table", "print_table"]
+__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table", "print_table"]
 
 # Wide enough that a table sent to a file is never folded.
 WIDE = 500
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int | None = None) -> None:
-    """Print a table on stdout; columns from `numbers_from` on are set flush right."""
+def print_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers_from: int | None = None,
+    title: str | None = None,
+    breaks: Sequence[int] = (),
+) -> None:
+    """Print a table on stdout; columns from `numbers_from` on are set flush right, `breaks` are rows to leave a gap before."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, name in enumerate(header):
         right = numbers_from is not None and at >= numbers_from
-        table.add_column(name, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in rows:
+        table.add_column(Text(name), justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for at, row in enumerate(rows):
+        if at in breaks:
+            table.add_row()
         # Names come from the data's files: brackets in them are no markup.
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    Console(width=None if sys.stdout.isatty() else WIDE, highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
+    if title is not None:
+        console.print(title)
+    console.print(table)
 
 
 def measurement_table(results: Sequence[Measurement]) -> None:
-    """Print one row per metric and side, one column per data set."""
+    """Print one row per metric; one column per side of one data set, or per data set (and a row per side)."""
     names = list(dict.fromkeys(result.dataset for result in results))
+    sides = list(dict.fromkeys(result.side for result in results))
+    by_side = len(names) == 1 and len(sides) > 1
     found = {(result.metric, result.side, result.dataset): result for result in results}
-    lines = list(dict.fromkeys((result.metric, result.side, result.higher_is_more_diverse) for result in results))
-    rows = [["samples", "", *(_samples(results, name) for name in names)]]
-    for metric, side, higher in lines:
-        shown = metric if higher else f"{metric} (less = more diverse)"
-        rows.append([shown, side, *(_cell(found.get((metric, side, name))) for name in names)])
-    print_table(["metric", "side", *names], rows, numbers_from=2)
+    metrics = {result.metric: result for result in results}
+    rows: list[list[str]] = []
+    breaks = []
+    level = None
+    for metric, some in metrics.items():
+        if level not in (None, _level(metric)):
+            breaks.append(len(rows) + 1)
+        level = _level(metric)
+        shown = metric if some.higher_is_more_diverse else f"{metric} (less = more diverse)"
+        if by_side:
+            rows.append([shown, *(_cell(found.get((metric, side, names[0]))) for side in sides)])
+        else:
+            rows += [
+                [shown, side, *(_cell(found.get((metric, side, name))) for name in names)]
+                for side in sides
+                if any((metric, side, name) in found for name in names)
+            ]
+    if by_side:
+        samples = ["samples", *(_samples(results, names[0]) for _ in sides)]
+        print_table(["metric", *sides], [samples, *rows], numbers_from=1, breaks=breaks)
+    else:
+        samples = ["samples", "", *(_samples(results, name) for name in names)]
+        print_table(["metric", "side", *names], [samples, *rows], numbers_from=2, breaks=breaks)
+
+
+def comparison_table(found: Sequence[Comparison]) -> None:
+    """Print which data set is more diverse, by level and side."""
+    if not found:
+        return
+    rows = [
+        [
+            one.level, one.side, " > ".join(one.order) if one.certain else f"undecided ({' > '.join(one.order)})",
+            f"{len(one.agreeing)} of {len(one.metrics)}", f"{len(one.certain)} of {len(one.metrics)}",
+        ]
+        for one in found
+    ]  # fmt: skip
+    title = (
+        f"Which is more diverse? From {found[0].draws} draws of {found[0].n:,} rows of each: by how many metrics the first "
+        "leads, and\nby how many of them beyond chance (95 %)."
+    )
+    print_table(["level", "side", "more diverse", "leads by", "beyond chance"], rows, title=title)
+
+
+def curve_table(results: Sequence[Measurement]) -> None:
+    """Print, for each data set, one row per metric and side, and one column per size."""
+    for name in dict.fromkeys(result.dataset for result in results):
+        own = [result for result in results if result.dataset == name]
+        sizes = sorted({_size(result) for result in own})
+        found = {(result.metric, result.side, _size(result)): result for result in own}
+        lines = list(dict.fromkeys((result.metric, result.side) for result in own))
+        rows = [[metric, side, *(_cell(found.get((metric, side, size))) for size in sizes)] for metric, side in lines]
+        print_table(["metric", "side", *(f"{size:,}" for size in sizes)], rows, numbers_from=2, title=f"{name}, by sample size")
+
+
+def diagnosis_tables(found: Diagnosis) -> None:
+    """Print where a data set is not diverse."""
+    against = "" if found.reference is None else f", against {found.reference}"
+    head = f"{found.dataset}, {found.side} side, {found.n:,} rows{against}\n"
+    duplicates = f"{found.duplicate_rows:,} rows are near-duplicates of an earlier one (L2 distance up to {found.radius:.3g})"
+    rows = [[f"{one.size:,}", ", ".join(map(str, one.rows[:4])), one.example] for one in found.duplicates]
+    print_table(["rows", "numbers", "the first"], rows, title=f"{head}\n{duplicates}")
+    expected = "equal shares" if found.reference is None else "reference"
+    rows = [[_percent(one.share), _percent(one.reference_share), " | ".join(one.examples)] for one in found.crowded]
+    print_table(["share", expected, "from the middle"], rows, title="Regions that hold more than their share")
+    if found.reference is not None:
+        rows = [
+            [f"{one.coverage:.3f}", _percent(one.share), _percent(one.reference_share), " | ".join(one.examples)]
+            for one in found.missed
+        ]
+        header = ["similarity", "share", "reference", "from the middle"]
+        print_table(header, rows, title="Regions of the reference that are covered worst (similarity to the nearest row)")
+        rows = [[repr(one.text), _percent(one.share), _percent(one.reference_share)] for one in found.tokens]
+        print_table(["token", "in rows", "of the reference"], rows, title="Tokens in more rows than in the reference")
+    rows = [[f"{one.rows:,}", _percent(one.share), repr(one.text)] for one in found.phrases]
+    print_table(["rows", "share", "phrase"], rows, title="Phrases that stand in most rows")
+
+
+def _level(metric: str) -> str | None:
+    from variegate.metrics import ALIASES, METRICS
+
+    base = metric.partition("@")[0]
+    spec = METRICS.get(ALIASES.get(base, base))
+    return spec.level if spec else None
+
+
+def _size(result: Measurement) -> int:
+    return int(result.params.get("size_matched", result.n))
 
 
 def _samples(results: Sequence[Measurement], name: str) -> str:
-    return next(f"{result.n:,}" for result in results if result.dataset == name)
+    return f"{max(result.n for result in results if result.dataset == name):,}"
 
 
 def _cell(result: Measurement | None) -> str:
@@ -57,3 +152,7 @@ def _cell(result: Measurement | None) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"

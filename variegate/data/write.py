@@ -7,7 +7,7 @@ import gzip
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from variegate.data.files import kind_of
-from variegate.data.rows import LineRows, Rows, TableRows, in_order
+from variegate.data.rows import LineRows, ListRows, Rows, TableRows, in_order
 from variegate.errors import DataError
 from variegate.storage import check_target
 
-__all__ = ["as_table", "check_writable", "write_rows"]
+__all__ = ["as_table", "check_writable", "with_columns", "write_rows"]
 
 Place = tuple[Rows, int]
 
@@ -139,6 +139,39 @@ def _write_table(path: Path, target: Path, places: Sequence[Place], kind: str) -
         else:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
+
+
+def with_columns(name: str, places: Sequence[Place], columns: Mapping[str, Sequence[Any]]) -> list[Place]:
+    """Return rows with further columns, each a value per row.
+
+    Args:
+        name: the data set, for errors.
+        places: the rows, in order.
+        columns: plain values by column name.
+
+    Raises:
+        DataError: the rows have such a column already.
+    """
+    if places and all(isinstance(rows, TableRows) for rows, _ in places):
+        import pyarrow as pa
+
+        table = as_table(name, places)
+        _refuse_known(name, table.column_names, columns)
+        for column, values in columns.items():
+            table = table.append_column(column, pa.array(values))
+        whole: Rows = TableRows(table)
+    else:
+        rows = list(in_order(places))
+        _refuse_known(name, {field for row in rows for field in row}, columns)
+        added = zip(*columns.values(), strict=True)
+        whole = ListRows([{**row, **dict(zip(columns, values, strict=True))} for row, values in zip(rows, added, strict=True)])
+    return [(whole, at) for at in range(len(places))]
+
+
+def _refuse_known(name: str, known: Collection[str], columns: Mapping[str, Sequence[Any]]) -> None:
+    for column in columns:
+        if column in known:
+            raise DataError(f"{name}: the rows have a field '{column}' already, and it would be lost. Rename it first.")
 
 
 @contextmanager

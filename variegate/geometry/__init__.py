@@ -4,25 +4,40 @@ Every result is the same on any block size and any number of threads: float32 ma
 float64 arithmetic on the few that matter decides.
 """
 
-from variegate.geometry.cosine import cosine_distance_rows, unit_rows
+from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, unit_rows
 from variegate.geometry.duplicates import NearDuplicates, distinct_rows, near_duplicates
+from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
-from variegate.geometry.novelty import proximity_weights, weighted_novelty
+from variegate.geometry.novelty import Novelty, proximity_weights
+from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
+from variegate.geometry.sharing import shared, sharing
+from variegate.geometry.spectrum import cosine_spectrum
 from variegate.geometry.vectors import centre_of, centred_on, exact_squared_distances, faulty_rows
 
 __all__ = [
+    "KMeans",
+    "MeanL2",
     "NearDuplicates",
+    "NearestOthers",
+    "Novelty",
+    "PairStatistic",
+    "assign",
     "centre_of",
     "centred_on",
     "cosine_distance_rows",
+    "cosine_spectrum",
     "density",
     "distinct_rows",
     "exact_squared_distances",
     "faulty_rows",
+    "kmeans",
+    "largest_cosine",
     "near_duplicates",
     "nearest",
+    "over_pairs",
     "proximity_weights",
+    "shared",
+    "sharing",
     "typical_neighbour_distance",
     "unit_rows",
-    "weighted_novelty",
 ]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.vectors import BLOCK_BYTES, Floats, Matrix, blocks
+from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks
 from variegate.progress import track
 
-__all__ = ["cosine_distance_rows", "unit_rows"]
+__all__ = ["cosine_distance_rows", "largest_cosine", "unit_rows"]
 
 F32 = NDArray[np.float32]
 
@@ -69,3 +69,28 @@ def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
     for low, high in blocks(len(flat), step):
         difference = unit_rows(vectors[start + rows[low:high]]) - unit_rows(vectors[columns[low:high]])
         distances.ravel()[flat[low:high]] = 0.5 * np.einsum("pd,pd->p", difference, difference)
+
+
+def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int = BLOCK_BYTES) -> tuple[Floats, Ints]:
+    """Return the largest cosine similarity of each query to a point, shape (n,), and that point's row, shape (n,).
+
+    Args:
+        queries: (n, d), no zero rows.
+        points: (m, d), no zero rows.
+        block_bytes: memory for one block of similarities.
+    """
+    n, m = len(queries), len(points)
+    unit = np.empty(points.shape, np.float32)
+    for start, stop in blocks(m, ROWS):
+        unit[start:stop] = unit_rows(points[start:stop])
+    found = np.empty(n, np.int64)
+    size = max(1, min(n, block_bytes // (4 * m)))
+    with track("coverage", n) as advance:
+        for start, stop in blocks(n, size):
+            found[start:stop] = (unit_rows(queries[start:stop]).astype(np.float32) @ unit.T).argmax(axis=1)
+            advance(stop - start)
+    # The winners' similarities once more, in float64.
+    values = np.empty(n)
+    for start, stop in blocks(n, ROWS):
+        values[start:stop] = np.einsum("nd,nd->n", unit_rows(queries[start:stop]), unit_rows(points[found[start:stop]]))
+    return values, found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
+from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
@@ -16,6 +17,7 @@ __all__ = ["NearDuplicates", "distinct_rows", "near_duplicates"]
 ROWS = 1024
 
 
+@shared
 def distinct_rows(vectors: Matrix) -> Ints:
     """Return the first row of each set of bit-identical rows, ascending."""
     seen: set[bytes] = set()
@@ -51,6 +53,7 @@ class NearDuplicates:
         return len(self.representative) - len(self.representatives)
 
 
+@shared
 def near_duplicates(vectors: Matrix, *, closeness: float = 1 / 3, k: int = 10) -> NearDuplicates:
     """Group near-duplicates: rows much closer to each other than rows of this set usually are.
 

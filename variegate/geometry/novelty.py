@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.cosine import cosine_distance_rows
-from variegate.geometry.vectors import Floats, Matrix, blocks
+from variegate.geometry.pairs import PairStatistic
+from variegate.geometry.vectors import Floats, blocks
 
-__all__ = ["proximity_weights", "weighted_novelty"]
+__all__ = ["Novelty", "proximity_weights"]
 
 COLUMNS = 8192
 
@@ -18,40 +18,44 @@ def proximity_weights(count: int, alpha: float) -> Floats:
     return np.arange(1, count + 1, dtype=np.float64) ** -alpha
 
 
-def weighted_novelty(
-    vectors: Matrix,
-    sigma: Floats | None,
-    *,
-    alpha: float,
-    density_of: str,
-    include_self: bool,
-    block_bytes: int | None = None,
-) -> Floats:
-    """Return each row's weighted mean distance to the others, the nearest weighing most, shape (n,).
+class Novelty(PairStatistic):
+    """Each row's weighted mean distance to the others, the nearest weighing most.
 
     Args:
-        vectors: (n, d), no zero rows.
+        n: number of rows.
         sigma: (n,) density of each row; None for no density.
         alpha: exponent of the proximity weights.
         density_of: "self" multiplies a row's distances by its own density, "other" each by the other row's.
         include_self: whether the row's distance 0 to itself holds rank 1.
-        block_bytes: memory for one block of distances; None for the default.
     """
-    n = len(vectors)
-    weights = proximity_weights(n if include_self else n - 1, alpha)
-    out = np.empty(n)
-    distance_rows = cosine_distance_rows(vectors, block_bytes) if block_bytes else cosine_distance_rows(vectors)
-    others = None if sigma is None or density_of == "self" else sigma.astype(np.float32)
-    for rows, distances in distance_rows:
-        if others is not None:
-            distances *= others
-        if not include_self:
+
+    spoils = True
+
+    def __init__(self, n: int, sigma: Floats | None, *, alpha: float, density_of: str, include_self: bool) -> None:
+        self.weights = proximity_weights(n if include_self else n - 1, alpha)
+        self.sigma = sigma if density_of == "self" else None
+        self.others = None if sigma is None or density_of == "self" else sigma.astype(np.float32)
+        self.include_self = include_self
+        self.novelty = np.empty(n)
+
+    def see(self, rows: slice, distances: NDArray[np.float32]) -> None:
+        """Take in a block, see :class:`PairStatistic`."""
+        if self.others is not None:
+            distances *= self.others
+        if not self.include_self:
             here = np.arange(rows.start, rows.stop)
             distances[here - rows.start, here] = np.inf
         distances.sort(axis=1)
-        out[rows] = _weighted_sum(distances, weights)
-    out /= weights.sum()
-    return out * sigma if sigma is not None and density_of == "self" else out
+        self.novelty[rows] = _weighted_sum(distances, self.weights)
+
+    def result(self) -> Floats:
+        """Return the novelty of each row, shape (n,)."""
+        novelty = self.novelty / self.weights.sum()
+        return np.asarray(novelty if self.sigma is None else novelty * self.sigma)
+
+    def value(self) -> float:
+        """Return the mean novelty: NovelSum."""
+        return float(self.result().mean())
 
 
 def _weighted_sum(distances: NDArray[np.float32], weights: Floats) -> Floats:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import density, distinct_rows, near_duplicates, weighted_novelty
+from variegate.geometry import Novelty, density, distinct_rows, near_duplicates, over_pairs
 
-__all__ = ["novelsum", "novelty"]
+__all__ = ["novelsum", "novelty", "novelty_over_pairs"]
 
 # The authors' recommendation (their section on hyper-parameters).
 NEIGHBOURS, ALPHA, BETA = 10, 1.0, 0.5
@@ -60,6 +60,25 @@ def novelty(
     >>> novelty(np.ones((3, 2))).round(12).tolist()
     [0.0, 0.0, 0.0]
     """
+    statistic = novelty_over_pairs(
+        x, reference, k=k, alpha=alpha, beta=beta, density_of=density_of, include_self=include_self, duplicates=duplicates
+    )
+    over_pairs(x, [statistic])
+    return statistic.result()
+
+
+def novelty_over_pairs(
+    x: NDArray[Any],
+    reference: NDArray[Any] | None = None,
+    *,
+    k: int = NEIGHBOURS,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    density_of: str = "self",
+    include_self: bool = True,
+    duplicates: str = "exact",
+) -> Novelty:
+    """Prepare :func:`novelty` for a pass over pairs that it shares with others; same arguments and errors."""
     if len(x) < 2:
         raise DataError(f"novelsum needs at least 2 samples, got {len(x)}.")
     if density_of not in ("self", "other"):
@@ -78,7 +97,7 @@ def novelty(
         elif duplicates == "near":
             reference = reference[near_duplicates(reference, k=k).representatives]
         sigma = density(x, reference, k=k, beta=beta)
-    return weighted_novelty(x, sigma, alpha=alpha, density_of=density_of, include_self=include_self)
+    return Novelty(len(x), sigma, alpha=alpha, density_of=density_of, include_self=include_self)
 
 
 def novelsum(

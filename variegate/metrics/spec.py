@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Measurement", "MetricSpec", "View"]
+__all__ = ["Level", "Measurement", "MetricSpec", "View"]
 
-View = Literal["vectors", "tokens", "topics"]
+View = Literal["vectors", "tokens", "texts", "topics", "tags"]
+Level = Literal["macro", "meso", "micro"]
+Change = Literal["same", "lower", "higher", "either"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,20 @@ class MetricSpec:
         measures: one line for people.
         range: the values that it can take.
         unit: of the value.
-        cost: in n samples of d dimensions (or t tokens).
+        cost: in n samples of d dimensions, m of the reference, t tokens.
         source: where it is defined.
         higher_is_more_diverse: which way it points.
+        level: whole texts (macro), tags (meso) or tokens (micro).
+        main: the option that `NAME@VALUE` sets.
+        over_pairs: builds, from the function's arguments, the statistic that a pass over pairs shared with other metrics
+            gathers; for metrics that look at every pair of samples.
+        own_reference: whether the data set stands in for a reference that is not given.
+        preset: options that come with the name, as in `knn_distance@10`.
+        doubled: what becomes of the value when every sample stands in the set twice.
+        scaled: whether it stays when all vectors are multiplied by a number; None for metrics that look at no vectors.
+        turned: whether it stays when all vectors are turned (rotated); None likewise.
+        size: what becomes of the value as more samples of one source are added.
+        ordered: whether the order of the samples matters.
     """
 
     name: str
@@ -36,6 +50,27 @@ class MetricSpec:
     cost: str
     source: str
     higher_is_more_diverse: bool = True
+    level: Level = "macro"
+    main: str | None = None
+    over_pairs: Callable[..., Any] | None = None
+    own_reference: bool = False
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    doubled: Change = "either"
+    scaled: bool | None = None
+    turned: bool | None = None
+    size: Change = "either"
+    ordered: bool = False
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The function's options with their defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {one.name: one.default for one in parameters if one.kind == one.KEYWORD_ONLY and one.name != "reference"}
+
+    @property
+    def takes_reference(self) -> bool:
+        """Whether the function can use a reference."""
+        return "reference" in inspect.signature(self.function).parameters
 
 
 @dataclass(frozen=True)
@@ -53,6 +88,7 @@ class Measurement:
         interval: 95 % interval of the mean over seeds (Student t); None without seeds.
         seeds: number of seeds; None without.
         higher_is_more_diverse: which way the metric points.
+        draws: the value of each draw, in the order of seeds; one value without.
     """
 
     dataset: str
@@ -65,6 +101,7 @@ class Measurement:
     interval: tuple[float, float] | None = None
     seeds: int | None = None
     higher_is_more_diverse: bool = field(default=True, compare=False)
+    draws: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object that `measure --json` writes."""

@@ -1,4 +1,4 @@
-"""Metrics of the eigenvalues of the similarity kernel."""
+"""Metrics of the spread of the vectors over the directions of their space."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.errors import bad_parameter
-from variegate.geometry import unit_rows
+from variegate.errors import DataError, bad_parameter
+from variegate.geometry import cosine_spectrum
+from variegate.metrics.entropy import hill_number
 
-__all__ = ["vendi_score"]
+__all__ = ["log_det", "radius", "vendi_score"]
 
 ROWS = 8192
+LOG_DET_EPSILON = 1e-6
 
 
 def vendi_score(x: NDArray[Any], *, q: float = 1.0) -> float:
@@ -39,23 +41,72 @@ def vendi_score(x: NDArray[Any], *, q: float = 1.0) -> float:
     """
     if not q > 0:
         raise bad_parameter("q", "vendi_score", "a number greater than 0, inf included", q)
-    n, d = x.shape
-    if n <= d:
-        unit = unit_rows(x)
-        moment = unit @ unit.T
-    else:
-        moment = np.zeros((d, d))
-        for start in range(0, n, ROWS):
-            unit = unit_rows(x[start : start + ROWS])
-            moment += unit.T @ unit
-    values = np.linalg.eigvalsh(moment / n)
+    values = cosine_spectrum(x) / len(x)
     # Rounding leaves eigenvalues that are zero at about +-1e-17; they carry no weight, but no logarithm either.
-    shares = values[values > 1e-15]
-    if np.isinf(q):
-        return float(1 / shares.max())
-    if q == 1:
-        return float(np.exp(-(shares * np.log(shares)).sum()))
-    # By logarithms, relative to the largest share, because its power underflows for large orders.
-    logs = np.log(shares)
-    top = logs.max()
-    return float(np.exp((q * top + np.log(np.exp(q * (logs - top)).sum())) / (1 - q)))
+    return hill_number(values[values > 1e-15], q, "vendi_score")
+
+
+def log_det(x: NDArray[Any], *, epsilon: float = LOG_DET_EPSILON) -> float:
+    """Return the log-determinant of the cosine kernel plus epsilon on its diagonal: the log volume that the samples span.
+
+    log det(K + epsilon I) from the eigenvalues of K; where n > d the other n - d are 0 and add log(epsilon) each. Range
+    [n log(epsilon), n log(1 + epsilon)], in nats; larger = more diverse. Falls steeply with n once n > d: compare sets of
+    one size only.
+
+    Args:
+        x: (n, d) vectors, no zero rows.
+        epsilon: keeps a singular kernel's value finite.
+
+    Returns:
+        Nats.
+
+    Raises:
+        ParameterError: epsilon is not greater than 0.
+
+    Reference: Wang et al. 2024, "Diversity measurement and subset selection"; DPP metric of Yang et al. 2025.
+
+    >>> import numpy as np
+    >>> round(log_det(np.eye(3)), 4), log_det(np.ones((3, 2))) < -20
+    (0.0, True)
+    """
+    if not 0 < epsilon < np.inf:
+        raise bad_parameter("epsilon", "log_det", "a number greater than 0", epsilon)
+    values = np.maximum(cosine_spectrum(x), 0)
+    return float(np.log(values + epsilon).sum() + (len(x) - len(values)) * np.log(epsilon))
+
+
+def radius(x: NDArray[Any]) -> float:
+    """Return the geometric mean, over dimensions, of the standard deviation of the vectors.
+
+    Range [0, inf), in the vectors' own unit; larger = more diverse. It is 0 if any dimension is constant, and changes when
+    the vectors are turned. Does not depend on n, but for small n.
+
+    Args:
+        x: (n, d) vectors, n >= 2.
+
+    Returns:
+        Standard deviation.
+
+    Raises:
+        DataError: fewer than two samples.
+
+    Reference: Lai et al. 2020, "Diversity, density, and homogeneity"; one of the existing metrics in Yang et al. 2025.
+
+    >>> import numpy as np
+    >>> round(radius(np.array([[0.0, 0.0], [2.0, 8.0]])), 12), radius(np.ones((3, 2)))
+    (2.0, 0.0)
+    """
+    n = len(x)
+    if n < 2:
+        raise DataError(f"radius needs at least 2 samples, got {n}.")
+    # Measured from the first row, so that rows which are all equal have a spread of exactly 0.
+    first = np.asarray(x[0], np.float64)
+    sums, squares = np.zeros(len(first)), np.zeros(len(first))
+    for start in range(0, n, ROWS):
+        moved = x[start : start + ROWS] - first
+        sums += moved.sum(axis=0)
+    mean = sums / n
+    for start in range(0, n, ROWS):
+        squares += np.square(x[start : start + ROWS] - first - mean).sum(axis=0)
+    variances = squares / n
+    return float(np.exp(np.log(variances).mean() / 2)) if variances.all() else 0.0

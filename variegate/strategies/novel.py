@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from variegate.errors import bad_parameter
 from variegate.geometry import (
     NearDuplicates,
+    Novelty,
     density,
     distinct_rows,
     exact_squared_distances,
     near_duplicates,
+    over_pairs,
     proximity_weights,
     unit_rows,
-    weighted_novelty,
 )
 from variegate.progress import track
 from variegate.strategies.first import TIE, first_pick, lowest_of_best
@@ -151,7 +152,9 @@ def _density_rows(
 
 def _first(first: int | str | None, x: NDArray[Any], sigma: Floats, seed: int, alpha: float) -> int:
     if first == "most_novel":
-        novelty = weighted_novelty(x, sigma, alpha=alpha, density_of="self", include_self=True)
+        statistic = Novelty(len(x), sigma, alpha=alpha, density_of="self", include_self=True)
+        over_pairs(x, [statistic])
+        novelty = statistic.result()
         return lowest_of_best(np.arange(len(x)), novelty)
     return first_pick(first, len(x), seed, "novelselect")
 

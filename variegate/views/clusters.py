@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.errors import DataError, bad_parameter
+from variegate.errors import bad_parameter
+from variegate.geometry import assign, kmeans, nearest
 
-__all__ = ["TOPICS", "column_labels", "kmeans_labels", "kmeans_size"]
+__all__ = ["TOPICS", "cluster_labels", "column_labels", "is_clustering"]
 
 Ints = NDArray[np.int64]
 
-TOPICS = {"kmeans:K": "k-means clusters of the vectors, fitted on the reference if there is one", "COLUMN": "a field of the data"}
+TOPICS = {
+    "kmeans:K": "k-means clusters of the vectors, fitted on the reference if there is one",
+    "umap-hdbscan[:SIZE]": "UMAP, then HDBSCAN with clusters of at least SIZE rows, fitted likewise (variegate[clusters])",
+    "COLUMN": "a field of the data",
+}
+KMEANS, DENSITY = "kmeans:", "umap-hdbscan"
 
 
 def column_labels(values: list[Any]) -> Ints:
@@ -23,35 +30,50 @@ def column_labels(values: list[Any]) -> Ints:
     return np.array([known[text] for text in texts], np.int64)
 
 
-def kmeans_size(topics: str) -> int:
-    """Read the number of clusters out of "kmeans:K"."""
-    size = topics.removeprefix("kmeans:")
-    if not (size.isascii() and size.isdigit()) or len(size) > 9 or not int(size):
-        raise bad_parameter("topics", "measure", "'kmeans:K' with a whole number K, or the name of a column", topics)
-    return int(size)
+def is_clustering(topics: str) -> bool:
+    """Whether topics are clusters of vectors, rather than a column."""
+    return topics.startswith(KMEANS) or topics.partition(":")[0] == DENSITY
 
 
-def kmeans_labels(vectors: NDArray[Any], fitted_on: NDArray[Any], clusters: int, seed: int = 0) -> Ints:
-    """Return the cluster of each vector, shape (n,), by k-means fitted on other vectors (or on the same).
+def cluster_labels(topics: str, vectors: NDArray[Any], fitted_on: NDArray[Any], digest: Callable[[], str]) -> Ints:
+    """Return the cluster of each vector, shape (n,), by a clustering of other vectors (or of the same).
 
     Args:
+        topics: "kmeans:K", "umap-hdbscan" or "umap-hdbscan:SIZE".
         vectors: (n, d).
-        fitted_on: (m, d), m >= clusters.
-        clusters: how many.
-        seed: of the starting centroids.
+        fitted_on: (m, d); the same array for a clustering of the vectors themselves.
+        digest: gives a hash of the fitted vectors, for the cache.
 
     Raises:
-        DataError: fewer rows than clusters.
+        ParameterError: the number cannot be read.
+        DataError: fewer rows than clusters, or no cluster is found.
     """
-    if len(fitted_on) < clusters:
-        raise DataError(
-            f"{clusters} clusters need at least {clusters} samples, but there are {len(fitted_on)}. Pass --topics kmeans:K "
-            "with a smaller K, or --topics COLUMN."
-        )
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
+    same = fitted_on is vectors
+    if topics.startswith(KMEANS):
+        fitted = kmeans(fitted_on, _number(topics, "kmeans:K"), 0)
+        return fitted.labels if same else assign(vectors, fitted)
+    labels = _density_labels(fitted_on, topics, digest())
+    # UMAP's own transform is slow and not quite repeatable; the nearest row that was clustered says as much.
+    return labels if same else labels[nearest(vectors, fitted_on, 1)[1][:, 0]]
 
-    # One thread: with several, partial sums are added in the order in which threads finish, and labels can change.
-    with threadpool_limits(1):
-        model = KMeans(clusters, n_init=1, random_state=seed).fit(np.asarray(fitted_on, np.float32))
-        return np.asarray(model.predict(np.asarray(vectors, np.float32)), np.int64)
+
+def _density_labels(vectors: NDArray[Any], topics: str, digest: str) -> Ints:
+    from variegate.views.cache import cached_arrays
+    from variegate.views.density_clusters import umap_hdbscan_labels
+
+    size = _number(topics, "umap-hdbscan:SIZE") if ":" in topics else None
+
+    def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        return {"labels": umap_hdbscan_labels(vectors, min_cluster_size=size)}
+
+    settings: dict[str, str | int] = {"content": digest, "clusters": topics}
+    rows = len(vectors)
+    return np.asarray(cached_arrays("clusters", settings, rows, rows, compute, "clustering")["labels"], np.int64)
+
+
+def _number(topics: str, form: str) -> int:
+    size = topics.partition(":")[2]
+    if not (size.isascii() and size.isdigit()) or len(size) > 9 or not int(size):
+        allowed = f"'{form}' with a whole number {form.partition(':')[2]}, or the name of a column"
+        raise bad_parameter("topics", "measure", allowed, topics)
+    return int(size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from variegate.views.cache import cached_arrays
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TOKENIZERS", "Tokens", "tokenize_texts", "wordllama_file"]
+__all__ = ["TOKENIZERS", "Tokens", "decode_tokens", "tokenize_texts", "wordllama_file"]
 
 Ints = NDArray[np.int64]
 
@@ -53,6 +53,12 @@ class Tokens:
     def lengths(self) -> Ints:
         """(n,) tokens of each text."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def type_counts(self) -> tuple[NDArray[Any], Ints]:
+        """The distinct ids, ascending, and how often each occurs; counted once."""
+        types, counts = np.unique(self.ids, return_counts=True)
+        return types, np.asarray(counts, np.int64)
 
     @classmethod
     def from_lists(cls, lists: list[list[int]]) -> Tokens:
@@ -97,7 +103,7 @@ def tokenize_texts(texts: pa.ChunkedArray, tokenizer: str, digest: str) -> Token
         tokenizer: see `TOKENIZERS`.
         digest: hash of the texts, part of the cache's key.
     """
-    encode, revision = _encoder(tokenizer)
+    encode, revision, _ = _encoder(tokenizer)
 
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
         ids, lengths = [], []
@@ -113,13 +119,14 @@ def tokenize_texts(texts: pa.ChunkedArray, tokenizer: str, digest: str) -> Token
 
 
 Encode = Callable[[list[str]], list[NDArray[Any]]]
+Decode = Callable[[list[int]], str]
 
 
 @lru_cache(maxsize=4)
-def _encoder(name: str) -> tuple[Encode, str]:
-    """Return the function that encodes a batch, and what identifies the tokenizer's content."""
+def _encoder(name: str) -> tuple[Encode, str, Decode]:
+    """Return the function that encodes a batch, what identifies the tokenizer's content, and the function that decodes."""
     if name == "words":
-        return _encode_words, "1"
+        return _encode_words, "1", str
     tokenizer = _load(name)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -128,7 +135,21 @@ def _encoder(name: str) -> tuple[Encode, str]:
         encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
         return [np.asarray(one.ids, np.int32) for one in encoded]
 
-    return encode, hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:16]
+    return encode, hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:16], tokenizer.decode
+
+
+def decode_tokens(tokenizer: str, ids: NDArray[Any], text: str) -> str:
+    """Return tokens as text.
+
+    Args:
+        tokenizer: that made the ids.
+        ids: (k,) consecutive tokens.
+        text: a text that holds them: ids of words are hashes, which cannot be read back.
+    """
+    if tokenizer == "words":
+        known = {_word_id(word): word for word in text.split()}
+        return " ".join(known[word] for word in ids.tolist())
+    return _encoder(tokenizer)[2](ids.tolist())
 
 
 def _load(name: str) -> Any:

@@ -1,0 +1,108 @@
+"""Topics by UMAP and HDBSCAN."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import variegate as vg
+from variegate.views import density_clusters as views
+from variegate.views.density_clusters import umap_hdbscan_labels
+
+pytest.importorskip("umap")
+pytest.importorskip("hdbscan")
+
+SIZES = (90, 50, 30)
+
+
+def blobs(noise: int = 0):
+    rng = np.random.default_rng(0)
+    centres = np.eye(8)[:3] * 10
+    parts = [centre + rng.normal(size=(size, 8)) * 0.3 for centre, size in zip(centres, (50, 90, 30), strict=True)]
+    return np.vstack([*parts, rng.normal(size=(noise, 8)) * 4]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return umap_hdbscan_labels(blobs())
+
+
+def test_blobs_are_found_and_numbered_by_size(found):
+    assert np.bincount(found).tolist() == list(SIZES)
+    assert found[:50].tolist() == [1] * 50
+    assert found[50:140].tolist() == [0] * 90
+
+
+def test_the_same_on_every_run_and_number_of_threads(found):
+    assert umap_hdbscan_labels(blobs()).tolist() == found.tolist()
+    code = (
+        "from tests.test_density_clusters import blobs; from variegate.views.density_clusters import _reduced; import hashlib;"
+        "print(hashlib.sha256(_reduced(blobs(40), 0).tobytes()).hexdigest())"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == hashlib.sha256(views._reduced(blobs(40), 0).tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("policy", ["nearest", "own", "drop"])
+def test_what_becomes_of_outliers(policy, monkeypatch):
+    x = blobs()[:, :2] * 0 + np.arange(170)[:, None]
+    given = np.array([5] * 60 + [-1] * 10 + [2] * 80 + [-1] * 20)
+    monkeypatch.setattr(views, "_reduced", lambda vectors, seed: x.astype(np.float32))
+    monkeypatch.setattr(views, "_clustered", lambda points, size: given)
+    labels = umap_hdbscan_labels(np.random.default_rng(0).normal(size=(170, 3)), outliers=policy)
+    # The larger of the two is 0; rows 60 to 64 lie nearer to the first cluster, the rest of the gap and the end to the second.
+    if policy == "nearest":
+        assert labels.tolist() == [1] * 65 + [0] * 105
+    elif policy == "own":
+        assert labels.tolist() == [1] * 60 + list(range(2, 12)) + [0] * 80 + list(range(12, 32))
+    else:
+        assert labels.tolist() == [1] * 60 + [-1] * 10 + [0] * 80 + [-1] * 20
+
+
+def test_copies_are_in_one_cluster():
+    x = np.vstack([blobs(), np.repeat(blobs()[:1], 200, axis=0)])
+    labels = umap_hdbscan_labels(x)
+    assert len(set(labels[170:].tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (blobs()[:15], {}, "more than 15 different rows, but there are 15"),
+        (np.ones((50, 4)), {}, "more than 15 different rows, but there are 1"),
+        (blobs(), {"min_cluster_size": 160}, "finds no cluster of at least 160 rows among 170"),
+        (blobs(), {"min_cluster_size": 1}, "'min_cluster_size' parameter"),
+        (blobs(), {"outliers": "keep"}, "'nearest', 'own' or 'drop'"),
+    ],
+)
+def test_what_cannot_be_clustered(x, options, message):
+    with pytest.raises(vg.VariegateError, match=message):
+        umap_hdbscan_labels(x, **options)
+
+
+@pytest.mark.parametrize("package", ["umap", "hdbscan"])
+def test_without_the_packages_the_command_that_installs_them(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(views, "_reduced", views._reduced if package == "umap" else lambda vectors, seed: vectors)
+    with pytest.raises(vg.MissingExtraError, match=r"variegate\[clusters\]"):
+        umap_hdbscan_labels(blobs())
+
+
+def test_topics_by_the_library(monkeypatch):
+    results = vg.measure(blobs(), ["topic_count", "topic_hill@0"], topics="umap-hdbscan:20")
+    assert [result.value for result in results] == [3, 3]
+    assert results[0].params == {"topics": "umap-hdbscan:20", "embedder": "given vectors", "fitted_on": "vectors"}
+    # The labels are cached: nothing is clustered again.
+    monkeypatch.setattr(views, "umap_hdbscan_labels", None)
+    assert vg.measure(blobs(), "topic_count", topics="umap-hdbscan:20")[0].value == 3
+    # Rows of another set get the cluster of the nearest row that was clustered.
+    part = vg.measure(blobs()[40:60] + 0.01, "topic_count", topics="umap-hdbscan:20", reference=blobs())
+    assert part[0].value == 2
+    with pytest.raises(vg.ParameterError, match="'umap-hdbscan:SIZE' with a whole number SIZE"):
+        vg.measure(blobs(), "topic_count", topics="umap-hdbscan:few")
