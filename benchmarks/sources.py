@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import variegate as vg
+from variegate.geometry import sharing
 from variegate.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,12 +56,14 @@ def main() -> None:
         pool.tokens(side)
     draws = [(count, seed) for count in COUNTS for seed in range(options.seeds)]
     found: dict[tuple[str, str], list[float]] = {}
-    for count, seed in draws:
-        part = pool.take(subset(sources, count, options.size, seed), f"{count} sources, seed {seed}")
-        for result in vg.measure(part, "all", side="all", reference=pool):
-            sign = 1 if result.higher_is_more_diverse else -1
-            found.setdefault((result.metric, result.side), []).append(sign * result.value)
-        print(f"{count} sources, seed {seed}: done", flush=True)
+    # The pool's clusters are the same for every subset.
+    with sharing():
+        for count, seed in draws:
+            part = pool.take(subset(sources, count, options.size, seed), f"{count} sources, seed {seed}")
+            for result in vg.measure(part, "all", side="all", reference=pool):
+                sign = 1 if result.higher_is_more_diverse else -1
+                found.setdefault((result.metric, result.side), []).append(sign * result.value)
+            print(f"{count} sources, seed {seed}: done", flush=True)
     lines = ["| metric | " + " | ".join(SIDES) + " |", "| --- | " + "--- | " * len(SIDES)]
     for name in METRICS:
         cells = [f"{spearmanr([count for count, _ in draws], found[name, side]).statistic:.2f}" for side in SIDES]

@@ -46,7 +46,7 @@ def test_measure_shows_data_sets_side_by_side(capsys, tmp_path):
     assert run("measure", SAMPLE, part, "--metrics", "sequence_length,topic_count", "--topics", "domain", "--quiet") == 0
     out, err = capsys.readouterr()
     table = out[: out.index("Which is more diverse?")]
-    header, _, samples, length, topics = [line for line in table.splitlines() if line.strip()]
+    header, _, samples, topics, length = [line for line in table.splitlines() if line.strip()]
     assert header.split() == ["metric", "side", str(SAMPLE), str(part)]
     assert samples.split() == ["samples", "400", "50"]
     assert length.split()[:2] == ["sequence_length", "both"]

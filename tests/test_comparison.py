@@ -232,6 +232,14 @@ def test_without_a_reference_regions_are_weighed_against_equal_shares(templated)
     assert found.crowded[0].share > 1 / 3 == pytest.approx(found.crowded[0].reference_share)
 
 
+def test_texts_cannot_steer_a_terminal(tmp_path):
+    rows = [{"text": f"\x1b[2Jred {at % 3} \u202e words\x07 stand here as ever"} for at in range(30)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = vg.diagnose(tmp_path / "a.jsonl", clusters=2)
+    shown = [found.duplicates[0].example, *found.crowded[0].examples, *(phrase.text for phrase in found.phrases)]
+    assert all(text.isprintable() for text in shown)
+
+
 def test_diagnose_by_the_command_line(templated, capsys):
     arguments = ["diagnose", str(templated / "pool.jsonl"), "--reference", str(templated / "other.jsonl"), "--clusters", "3"]
     assert main([*arguments, "--json", str(templated / "out.json")]) == 0

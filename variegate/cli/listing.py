@@ -14,7 +14,7 @@ Table = tuple[list[str], list[list[str]]]
 def tables() -> dict[str, Table]:
     """Return what can be listed: name -> header and rows. The README's tables are checked against these."""
     from variegate.data.schema import SCHEMAS
-    from variegate.metrics import GROUPS, METRICS
+    from variegate.metrics import ALIASES, GROUPS, METRICS
     from variegate.strategies import STRATEGIES
     from variegate.views.clusters import TOPICS
     from variegate.views.embed import EMBEDDERS
@@ -22,16 +22,18 @@ def tables() -> dict[str, Table]:
     from variegate.views.tokens import TOKENIZERS
 
     groups = {name: group for group in ("embedding", "lexical", "label") for name in GROUPS[group]}
+    metrics = {
+        spec.name: [
+            spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.level, spec.view,
+            groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
+        ]
+        for spec in METRICS.values()
+    }  # fmt: skip
+    others = {alias: [f"another name of {name}", *metrics[name][1:]] for alias, name in ALIASES.items()}
     return {
         "metrics": (
             ["metric", "measures", "larger means", "level", "needs", "group", "range", "unit", "cost", "source"],
-            [
-                [
-                    spec.name, spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.level,
-                    spec.view, groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
-                ]
-                for spec in METRICS.values()
-            ],
+            [[name, *rest] for name, rest in {**metrics, **others}.items()],
         ),
         "strategies": (
             ["strategy", "does", "cost", "when to use", "source"],

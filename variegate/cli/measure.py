@@ -135,11 +135,13 @@ def _left_out(metrics: str | None, names: list[str] | None) -> Callable[[str, Va
     # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
     if metrics is not None and len(names or []) == len(metrics.split(",")):
         return None
-    told: set[str] = set()
+    told: set[tuple[str, str]] = set()
 
     def tell(what: str, error: VariegateError) -> None:
-        if what not in told:
-            told.add(what)
+        # Mostly the same for every side and data set: once is enough.
+        metric = what.partition(",")[0]
+        if (metric, str(error)) not in told:
+            told.add((metric, str(error)))
             say(f"left out: {what}: {error}")
 
     return tell

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from variegate.metrics import Comparison, Diagnosis, Measurement
 
@@ -49,7 +51,10 @@ def measurement_table(results: Sequence[Measurement]) -> None:
     sides = list(dict.fromkeys(result.side for result in results))
     by_side = len(names) == 1 and len(sides) > 1
     found = {(result.metric, result.side, result.dataset): result for result in results}
-    metrics = {result.metric: result for result in results}
+    # By level, within each as they came; metrics of the user's own come first.
+    levels = (None, "macro", "meso", "micro")
+    ordered = sorted(results, key=lambda result: levels.index(_level(result.metric)))
+    metrics = {result.metric: result for result in ordered}
     rows: list[list[str]] = []
     breaks = []
     level = None
@@ -106,24 +111,28 @@ def curve_table(results: Sequence[Measurement]) -> None:
 def diagnosis_tables(found: Diagnosis) -> None:
     """Print where a data set is not diverse."""
     against = "" if found.reference is None else f", against {found.reference}"
-    head = f"{found.dataset}, {found.side} side, {found.n:,} rows{against}\n"
-    duplicates = f"{found.duplicate_rows:,} rows are near-duplicates of an earlier one (L2 distance up to {found.radius:.3g})"
+    click.echo(f"{found.dataset}, {found.side} side, {found.n:,} rows{against}\n")
+    click.echo(f"{found.duplicate_rows:,} rows are near-duplicates of an earlier one (L2 distance up to {found.radius:.3g})\n")
     rows = [[f"{one.size:,}", ", ".join(map(str, one.rows[:4])), one.example] for one in found.duplicates]
-    print_table(["rows", "numbers", "the first"], rows, title=f"{head}\n{duplicates}")
+    _titled("The largest groups of near-duplicates", ["rows", "numbers", "the first"], rows)
     expected = "equal shares" if found.reference is None else "reference"
-    rows = [[_percent(one.share), _percent(one.reference_share), " | ".join(one.examples)] for one in found.crowded]
-    print_table(["share", expected, "from the middle"], rows, title="Regions that hold more than their share")
-    if found.reference is not None:
-        rows = [
-            [f"{one.coverage:.3f}", _percent(one.share), _percent(one.reference_share), " | ".join(one.examples)]
-            for one in found.missed
-        ]
-        header = ["similarity", "share", "reference", "from the middle"]
-        print_table(header, rows, title="Regions of the reference that are covered worst (similarity to the nearest row)")
-        rows = [[repr(one.text), _percent(one.share), _percent(one.reference_share)] for one in found.tokens]
-        print_table(["token", "in rows", "of the reference"], rows, title="Tokens in more rows than in the reference")
+    rows = [[_percent(one.share), _percent(one.reference_share), "\n".join(one.examples)] for one in found.crowded]
+    _titled("Regions that hold more than their share", ["share", expected, "from the middle"], rows)
+    rows = [
+        [f"{one.coverage:.3f}", _percent(one.share), _percent(one.reference_share), "\n".join(one.examples)]
+        for one in found.missed
+    ]
+    header = ["similarity", "share", "reference", "from the middle"]
+    _titled("Regions of the reference that are covered worst (similarity to the nearest row)", header, rows)
+    rows = [[repr(one.text), _percent(one.share), _percent(one.reference_share)] for one in found.tokens]
+    _titled("Tokens in more rows than in the reference", ["token", "in rows", "of the reference"], rows)
     rows = [[f"{one.rows:,}", _percent(one.share), repr(one.text)] for one in found.phrases]
-    print_table(["rows", "share", "phrase"], rows, title="Phrases that stand in most rows")
+    _titled("Phrases that stand in most rows", ["rows", "share", "phrase"], rows)
+
+
+def _titled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if rows:
+        print_table(header, rows, title=title)
 
 
 def _level(metric: str) -> str | None:

@@ -18,7 +18,7 @@ __all__ = ["PANEL", "Comparison", "compare", "comparisons"]
 # Few metrics a level, each of another kind, so that near-copies of one metric do not outvote the rest.
 PANEL = {
     "macro": ("novelsum", "distsum_cosine", "knn_distance", "vendi_score", "partition_entropy"),
-    "meso": ("tag_entropy", "tag_hill@2"),
+    "meso": ("tag_count", "tag_entropy"),
     "micro": ("token_entropy", "hdd", "ngram_ratio", "compression_ratio"),
 }
 # Each set's own clusters say nothing about another set: only with a reference in common.

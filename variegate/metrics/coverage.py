@@ -29,7 +29,7 @@ def facility_location(x: NDArray[Any], reference: NDArray[Any] | None = None) ->
     Raises:
         DataError: no reference is given.
 
-    Reference: Farhan & others 2024; one of the existing metrics in Yang et al. 2025.
+    Reference: Farhan et al., as one of the existing metrics in Yang et al. 2025.
 
     >>> import numpy as np
     >>> facility_location(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 1.0]]))

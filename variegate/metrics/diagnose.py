@@ -205,10 +205,9 @@ def _regions(
     def region(at: int, of: Corpus, vectors: NDArray[Any], labels: NDArray[np.int64]) -> Region:
         members = np.flatnonzero(labels == at)
         squared = np.square(vectors[members] - model.centroids[at]).sum(axis=1)
-        middle = members[np.argsort(squared, kind="stable")[:2]]
-        return Region(
-            float(shares[at]), float(expected[at]), float(coverage[at]), tuple(_text(of, side, int(row)) for row in middle)
-        )
+        # The nearest may be copies of each other: one example of them is enough.
+        texts = dict.fromkeys(_text(of, side, int(row)) for row in members[np.argsort(squared, kind="stable")[:20]])
+        return Region(float(shares[at]), float(expected[at]), float(coverage[at]), tuple(texts)[:2])
 
     excess = np.argsort(expected - shares, kind="stable")[:top]
     crowded = tuple(region(int(at), corpus, x, own) for at in excess if shares[at] > expected[at])
@@ -273,5 +272,6 @@ def _text(corpus: Corpus, side: Side, row: int) -> str:
 
 
 def _short(text: str) -> str:
-    flat = " ".join(text.split())
+    # Data is not to be trusted: what is no printable character could steer a terminal.
+    flat = "".join(one if one.isprintable() else "\ufffd" for one in " ".join(text.split()))
     return flat if len(flat) <= SHOWN else f"{flat[: SHOWN - 3]}..."

@@ -57,7 +57,7 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec(
             "facility_location", facility_location, "vectors", "how near the samples are to every row of a reference",
-            "[-1, 1]", "none", "n m d", f"Farhan et al. 2024; {_N}",
+            "[-1, 1]", "none", "n m d", f"Farhan et al.; {_N}",
             doubled="same", scaled=True, turned=True, size="higher",
         ),
         MetricSpec(
