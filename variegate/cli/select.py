@@ -33,6 +33,12 @@ __all__ = ["select_command"]
 @click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
+@click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
+@click.option("--tags", default="keyphrases", show_default=True, help="What meso's tags are (variegate list tags).")
+@click.option(
+    "--level", type=float, metavar="P", help="How much of the possible diversity macro, meso and micro are to have, 0 to 100 %."
+)
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
@@ -46,6 +52,10 @@ def select_command(
     strategy: str,
     side: str,
     embedder: str,
+    tokenizer: str,
+    topics: str,
+    tags: str,
+    level: float | None,
     reference: str | None,
     seed: int,
     settings: tuple[str, ...],
@@ -65,6 +75,7 @@ def select_command(
     \b
     variegate select pool.jsonl --size 1000 -o subset.jsonl
     variegate select pool.parquet --size 500 --strategy k_center --set metric=cosine -o subset.parquet
+    variegate select pool.jsonl --size 1000 --strategy micro --side response --level 100 -o subset.jsonl
     """
     from variegate.data.write import check_writable
     from variegate.storage import check_target
@@ -84,7 +95,9 @@ def select_command(
         check_writable(output)
         check_target(beside)
     params = values(settings)
-    reserved = {"data", "size", "strategy", "side", "embedder", "reference", "seed"} & params.keys()
+    reserved = {
+        "data", "size", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level", "reference", "seed",
+    } & params.keys()  # fmt: skip
     if reserved:
         name = min(reserved)
         own = "the argument POOL" if name == "data" else f"the option --{name}"
@@ -94,7 +107,12 @@ def select_command(
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
     against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)
     report_skipped([corpus, against] if against is not None else [corpus], listed)
-    selection = select(corpus, size, strategy, side=side, embedder=embedder, reference=against, seed=seed, **params)
+    if level is not None:
+        params["level"] = level
+    selection = select(
+        corpus, size, strategy, side=side, embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags, reference=against,
+        seed=seed, **params,
+    )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", quiet)
     _write(corpus, selection, output, quiet)

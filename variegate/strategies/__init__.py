@@ -9,14 +9,17 @@ from typing import Any, cast
 import numpy as np
 
 from variegate._version import __version__
-from variegate.corpus import same_dimensions
+from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.loading import load
 from variegate.strategies.kcenter import k_center
+from variegate.strategies.levels import macro, meso, micro
 from variegate.strategies.novel import novelselect
 from variegate.strategies.random import random
 from variegate.strategies.spec import Picks, Selection, StrategySpec
+from variegate.views.clusters import is_clustering
+from variegate.views.tags import KEYPHRASES
 
 __all__ = ["STRATEGIES", "Selection", "StrategySpec", "select"]
 
@@ -31,10 +34,24 @@ STRATEGIES: dict[str, StrategySpec] = {
             "k_center", k_center, "vectors", "farthest first: no row is far from a chosen one",
             "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018",
         ),
+        StrategySpec(
+            "macro", macro, "topics", "covers a given share of the possible topics: --level 0 to 100",
+            "n log n", "control the diversity of subjects at a fixed size", "Li et al. 2025",
+        ),
+        StrategySpec(
+            "meso", meso, "tags", "covers a given share of the possible tags: --level 0 to 100",
+            "t log t", "control the diversity of tags at a fixed size", "Li et al. 2025",
+        ),
+        StrategySpec(
+            "micro", micro, "tokens", "covers a given share of the possible mid-frequency tokens: --level 0 to 100",
+            "t log t", "control the diversity of wording; on responses it predicts performance best", "Li et al. 2025",
+        ),
         StrategySpec("random", random, None, "uniform", "n", "the baseline, and a representative sample", "none"),
     )
 }  # fmt: skip
 
+# As BERTopic finds topics; `kmeans:K` needs no further package.
+DEFAULT_TOPICS = "umap-hdbscan"
 StrategyLike = str | StrategySpec | Callable[..., Any]
 
 
@@ -45,6 +62,9 @@ def select(
     *,
     side: str = "both",
     embedder: str = "static",
+    tokenizer: str = "llama2",
+    topics: str = DEFAULT_TOPICS,
+    tags: str = KEYPHRASES,
     reference: Any = None,
     seed: int = 0,
     **params: Any,
@@ -55,8 +75,11 @@ def select(
         data: a corpus, an array of shape (n, d), a `datasets.Dataset`, or a path.
         size: how many rows; exactly that many are chosen.
         strategy: a name from `variegate list strategies`, or a function (vectors, size, seed) -> row numbers.
-        side: which side's vectors are looked at.
+        side: which texts are looked at.
         embedder: see `variegate list embedders`.
+        tokenizer: see `variegate list tokenizers`.
+        topics: see `variegate list topics`.
+        tags: see `variegate list tags`.
         reference: data set in which densities are taken; the pool if None.
         seed: of everything drawn at random.
         params: the strategy's own parameters, such as `first=0` or `metric="cosine"`.
@@ -82,19 +105,21 @@ def select(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
     recorded: dict[str, Any] = {name: known[name].default for name in own} | params
-    vectors_of: Side = next(known_side for known_side in SIDES if known_side == side)
-    if spec.view == "vectors":
-        view: Any = corpus.vectors(vectors_of, embedder)
-        recorded |= {"side": side, "embedder": "given vectors" if corpus.given_vectors is not None else embedder}
-    else:
-        view = len(corpus)
-    if reference is not None:
-        if "reference" not in known:
-            raise bad_parameter("reference", spec.name, "left out, since it takes no reference", str(reference))
-        against = load(reference)
+    one: Side = next(known_side for known_side in SIDES if known_side == side)
+    against = None if reference is None else load(reference)
+    if against is not None and "reference" not in known:
+        raise bad_parameter("reference", spec.name, "left out, since it takes no reference", str(reference))
+
+    def view_of(part: Corpus) -> Any:
+        return _view(spec, part, one, embedder, tokenizer, topics, tags)
+
+    view = view_of(corpus)
+    recorded |= _view_params(spec, corpus, side, embedder, tokenizer, topics, tags)
+    if against is not None:
         recorded["reference"] = against.name
-        arguments["reference"] = against.vectors(vectors_of, embedder)
-        same_dimensions(corpus, view, against, arguments["reference"])
+        arguments["reference"] = view_of(against)
+        if spec.view == "vectors":
+            same_dimensions(corpus, view, against, arguments["reference"])
     try:
         picks = _checked(spec.function(view, int(size), seed=seed, **arguments), int(size), len(corpus), spec.name)
     except DataError as error:
@@ -107,6 +132,29 @@ def select(
     return Selection(
         picks.rows, picks.gains, spec.name, recorded | picks.params, seed, len(picks.rows), pool, __version__, picks.notes
     )
+
+
+def _view(spec: StrategySpec, corpus: Corpus, side: Side, embedder: str, tokenizer: str, topics: str, tags: str) -> Any:
+    if spec.view == "vectors":
+        return corpus.vectors(side, embedder)
+    if spec.view == "topics":
+        return corpus.topics(side, topics, embedder, corpus)
+    if spec.view == "tags":
+        return corpus.tags(side, tags, corpus)
+    return corpus.tokens(side, tokenizer) if spec.view == "tokens" else len(corpus)
+
+
+def _view_params(
+    spec: StrategySpec, corpus: Corpus, side: str, embedder: str, tokenizer: str, topics: str, tags: str
+) -> dict[str, Any]:
+    made_by = {"embedder": "given vectors" if corpus.given_vectors is not None else embedder}
+    if spec.view == "vectors":
+        return {"side": side, **made_by}
+    if spec.view == "topics":
+        return {"side": side, "topics": topics, **(made_by if is_clustering(topics) else {})}
+    if spec.view == "tags":
+        return {"side": side, "tags": tags}
+    return {"side": side, "tokenizer": tokenizer} if spec.view == "tokens" else {}
 
 
 def _spec_of(strategy: StrategyLike) -> StrategySpec:
