@@ -40,6 +40,7 @@ __all__ = ["select_command"]
     "--level", type=float, metavar="P", help="How much of the possible diversity macro, meso and micro are to have, 0 to 100 %."
 )
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
+@click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
@@ -57,6 +58,7 @@ def select_command(
     tags: str,
     level: float | None,
     reference: str | None,
+    quality: str | None,
     seed: int,
     settings: tuple[str, ...],
     output: Path,
@@ -96,7 +98,7 @@ def select_command(
         check_target(beside)
     params = values(settings)
     reserved = {
-        "data", "size", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level", "reference", "seed",
+        "data", "size", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level", "reference", "quality", "seed",
     } & params.keys()  # fmt: skip
     if reserved:
         name = min(reserved)
@@ -111,7 +113,7 @@ def select_command(
         params["level"] = level
     selection = select(
         corpus, size, strategy, side=side, embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags, reference=against,
-        seed=seed, **params,
+        quality=quality, seed=seed, **params,
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", quiet)

@@ -13,11 +13,17 @@ from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.loading import load
+from variegate.strategies.clustered import k_means, semdedup
+from variegate.strategies.coverage import blend, token_coverage
+from variegate.strategies.dpp import dpp
+from variegate.strategies.facility import facility_location
 from variegate.strategies.kcenter import k_center
 from variegate.strategies.levels import macro, meso, micro
 from variegate.strategies.novel import novelselect
 from variegate.strategies.random import random
 from variegate.strategies.spec import Picks, Selection, StrategySpec
+from variegate.strategies.spread import max_sum, repr_filter
+from variegate.strategies.tagged import instag
 from variegate.views.clusters import is_clustering
 from variegate.views.tags import KEYPHRASES
 
@@ -33,6 +39,43 @@ STRATEGIES: dict[str, StrategySpec] = {
         StrategySpec(
             "k_center", k_center, "vectors", "farthest first: no row is far from a chosen one",
             "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018",
+        ),
+        StrategySpec(
+            "facility_location", facility_location, "vectors", "every row of the pool is near to a chosen one: exact lazy greedy",
+            "n^2 d, then k n d", "a subset that stands for the pool; with --quality it is QDIT",
+            "Nemhauser et al. 1978; Bukharin & Zhao 2024",
+        ),
+        StrategySpec(
+            "dpp", dpp, "vectors", "largest volume: greedy MAP of a determinantal point process; at most the kernel's rank",
+            "k^2 n", "small, maximally different sets", "Chen et al. 2018",
+        ),
+        StrategySpec(
+            "max_sum", max_sum, "vectors", "largest sum of cosine distances", "k n d", "a baseline: the rim of the pool",
+            "Ravi et al. 1994",
+        ),
+        StrategySpec(
+            "repr_filter", repr_filter, "vectors", "in order of quality (or at random), nothing too like what is kept",
+            "k n d", "quality first, without near-repeats", "Liu et al. 2024",
+        ),
+        StrategySpec(
+            "k_means", k_means, "vectors", "equally many rows of each cluster", "n c d an iteration",
+            "balance over regions", "a common baseline",
+        ),
+        StrategySpec(
+            "semdedup", semdedup, "vectors", "drops the rows most like another inside k-means clusters", "n^2 d / clusters",
+            "thin a redundant pool out", "Abbas et al. 2023",
+        ),
+        StrategySpec(
+            "instag", instag, "tags", "rows with many tags first, as long as they bring new ones", "t a pass",
+            "complex and varied instructions", "Lu et al. 2023",
+        ),
+        StrategySpec(
+            "token_coverage", token_coverage, "tokens", "greedy maximum of sum over token types of log(1 + occurrences)",
+            "t, then lazily", "micro diversity as an objective", "Lin & Bilmes 2011",
+        ),
+        StrategySpec(
+            "blend", blend, "vectors+tokens", "weighted sum of token coverage and facility location", "n^2 d, then k n d",
+            "micro and macro at once", "both of these",
         ),
         StrategySpec(
             "macro", macro, "topics", "covers a given share of the possible topics: --level 0 to 100",
@@ -66,6 +109,7 @@ def select(
     topics: str = DEFAULT_TOPICS,
     tags: str = KEYPHRASES,
     reference: Any = None,
+    quality: str | None = None,
     seed: int = 0,
     **params: Any,
 ) -> Selection:
@@ -81,6 +125,7 @@ def select(
         topics: see `variegate list topics`.
         tags: see `variegate list tags`.
         reference: data set in which densities are taken; the pool if None.
+        quality: column of numbers, larger is better, for strategies that weigh it; its least value counts as 0, its largest as 1.
         seed: of everything drawn at random.
         params: the strategy's own parameters, such as `first=0` or `metric="cosine"`.
 
@@ -99,7 +144,7 @@ def select(
     spec = _spec_of(strategy)
     arguments: dict[str, Any] = dict(params)
     known = inspect.signature(spec.function).parameters
-    own = [name for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference")]
+    own = [name for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference", "quality")]
     if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
         check_options(spec.name, {name: known[name].default for name in own}, params)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -113,6 +158,11 @@ def select(
     def view_of(part: Corpus) -> Any:
         return _view(spec, part, one, embedder, tokenizer, topics, tags)
 
+    if quality is not None:
+        if "quality" not in known:
+            raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
+        arguments["quality"] = _scaled(corpus, quality)
+        recorded["quality"] = quality
     view = view_of(corpus)
     recorded |= _view_params(spec, corpus, side, embedder, tokenizer, topics, tags)
     if against is not None:
@@ -134,9 +184,22 @@ def select(
     )
 
 
+def _scaled(corpus: Corpus, column: str) -> np.ndarray[Any, Any]:
+    """Return a column of numbers, scaled so that the least is 0 and the largest 1."""
+    values = corpus.column(column)
+    for row, value in enumerate(values):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise DataError(f"{corpus.where(row)}: the quality '{column}' must be a finite number. Got {value!r} instead.")
+    numbers = np.array(values, np.float64)
+    spread = numbers.max() - numbers.min()
+    return (numbers - numbers.min()) / spread if spread else np.ones(len(numbers))
+
+
 def _view(spec: StrategySpec, corpus: Corpus, side: Side, embedder: str, tokenizer: str, topics: str, tags: str) -> Any:
     if spec.view == "vectors":
         return corpus.vectors(side, embedder)
+    if spec.view == "vectors+tokens":
+        return corpus.vectors(side, embedder), corpus.tokens(side, tokenizer)
     if spec.view == "topics":
         return corpus.topics(side, topics, embedder, corpus)
     if spec.view == "tags":
@@ -150,6 +213,8 @@ def _view_params(
     made_by = {"embedder": "given vectors" if corpus.given_vectors is not None else embedder}
     if spec.view == "vectors":
         return {"side": side, **made_by}
+    if spec.view == "vectors+tokens":
+        return {"side": side, "tokenizer": tokenizer, **made_by}
     if spec.view == "topics":
         return {"side": side, "topics": topics, **(made_by if is_clustering(topics) else {})}
     if spec.view == "tags":

@@ -40,7 +40,7 @@ class StrategySpec:
     Attributes:
         name: what `--strategy` takes.
         function: from (view, size, seed, options) to picks; a parameter `reference` gets the same view of the reference.
-        view: "vectors", "topics", "tags" or "tokens"; None where only the number of rows matters.
+        view: "vectors", "topics", "tags", "tokens" or "vectors+tokens" (a pair); None where only the number of rows matters.
         does: one line for people.
         cost: for k picks among n rows of d dimensions.
         when: when to use it.
