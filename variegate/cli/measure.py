@@ -91,6 +91,8 @@ def measure_command(
     variegate measure subset.jsonl --reference pool.jsonl --side all --json -
     variegate measure pool.jsonl --curve auto --metrics vendi_score,token_types --plot curve.svg
     """
+    from variegate.geometry import sharing
+
     prepare(cache, quiet)
     names = _names(metrics)
     params = _by_metric(settings)
@@ -112,17 +114,18 @@ def measure_command(
         "reference": against, "side": side, "embedder": embedder, "tokenizer": tokenizer, "topics": topics, "tags": tags,
         "params": params, "max_pair_rows": max_pair_rows,
     }  # fmt: skip
-    if curve is not None:
-        _curve(corpora, names, sizes, seeds, views, json_to, plot, _left_out(metrics, names))
-        return
-    _warn_of_sizes(corpora, size_matched, compare)
-    results = _measured(corpora, names, size_matched, seeds, views, _left_out(metrics, names))
-    _report_samples(results, against, quiet)
-    if per_sample is not None:
-        _write_per_sample(per_sample, corpora[0], side, with_rows, views)
-    _write_results(results, json_to)
-    if compare and len(corpora) > 1 and json_to != "-":
-        _compare(corpora, names, results, size_matched, seeds, views)
+    with sharing():
+        if curve is not None:
+            _curve(corpora, names, sizes, seeds, views, json_to, plot, _left_out(metrics, names))
+            return
+        _warn_of_sizes(corpora, size_matched, compare)
+        results = _measured(corpora, names, size_matched, seeds, views, _left_out(metrics, names))
+        _report_samples(results, against, quiet)
+        if per_sample is not None:
+            _write_per_sample(per_sample, corpora[0], side, with_rows, views)
+        _write_results(results, json_to)
+        if compare and len(corpora) > 1 and json_to != "-":
+            _compare(corpora, names, results, size_matched, seeds, views)
 
 
 def _names(metrics: str | None) -> list[str] | None:

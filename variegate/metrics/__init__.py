@@ -75,7 +75,7 @@ def measure(
         topics: see `variegate list topics`.
         tags: see `variegate list tags`.
         size_matched: measure subsamples of this many rows instead of the whole sets.
-        seeds: how many subsamples (and seeds of metrics that draw at random); the value is their mean.
+        seeds: how many subsamples; of all rows, how many seeds of the metrics that draw at random. The value is their mean.
         params: options by metric, for example `{"novelsum": {"alpha": 2}}`.
         max_pair_rows: metrics that look at every pair of rows see a sample of this many where there are more, and their results
             say so; 0 for no limit.

@@ -167,7 +167,8 @@ def _compute(jobs: list[_Job], rows: NDArray[np.int64] | None, seed: int) -> lis
 
     together: dict[int, list[tuple[_Job, Any, Any]]] = {}
     for job in jobs:
-        arguments = {**job.options, "seed": seed} if job.seeded and seed else job.options
+        # Where rows are drawn, that is what varies: a metric's own clusters, for one, stay the same.
+        arguments = {**job.options, "seed": seed} if job.seeded and seed and rows is None else job.options
         with _failing(job.spec.name, lambda name, error: failed.append((name, error))):
             part = part_of(job)
             if job.spec.over_pairs is None:
