@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from variegate.cli.options import data_options, load_reported, prepare, refuse_overwriting, report_skipped, side_option
+from variegate.cli.options import (
+    data_options,
+    device_option,
+    load_reported,
+    prepare,
+    refuse_overwriting,
+    report_skipped,
+    side_option,
+)
 
 __all__ = ["diagnose_command"]
 
@@ -20,6 +28,7 @@ __all__ = ["diagnose_command"]
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many of each kind.")
 @click.option("--clusters", type=click.IntRange(1), metavar="K", help="Regions. [default: 100, fewer for less than 2,000 rows]")
+@device_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
 @data_options
 def diagnose_command(
@@ -37,6 +46,7 @@ def diagnose_command(
     bad_rows: Path | None,
     cache: str | None,
     quiet: bool,
+    device: str,
 ) -> None:
     """Say where a data set is not diverse, with example rows.
 
@@ -51,7 +61,7 @@ def diagnose_command(
     from variegate.metrics import diagnose
     from variegate.storage import check_target, whole_file
 
-    prepare(cache, quiet)
+    prepare(cache, quiet, device)
     results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
     if results_to is not None:
         check_target(results_to)

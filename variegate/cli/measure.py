@@ -11,6 +11,7 @@ import click
 
 from variegate.cli.options import (
     data_options,
+    device_option,
     load_reported,
     prepare,
     refuse_overwriting,
@@ -51,6 +52,7 @@ __all__ = ["measure_command"]
 @click.option("--compare/--no-compare", default=True, help="Say which of several data sets is more diverse, and how sure.")
 @click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's scores here as well.")
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
+@device_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
 @data_options
 def measure_command(
@@ -78,6 +80,7 @@ def measure_command(
     bad_rows: Path | None,
     cache: str | None,
     quiet: bool,
+    device: str,
 ) -> None:
     """Measure the diversity of one or several data sets, side by side.
 
@@ -93,7 +96,7 @@ def measure_command(
     """
     from variegate.geometry import sharing
 
-    prepare(cache, quiet)
+    prepare(cache, quiet, device)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "data_options",
+    "device_option",
     "load_reported",
     "pairs",
     "prepare",
@@ -67,8 +68,23 @@ def side_option(*more: str) -> Callable[[Command], Command]:
     )
 
 
-def prepare(cache: str | None, quiet: bool) -> None:
+def device_option(command: Command) -> Command:
+    """Add --device to verbs that work over pairs of vectors."""
+    return click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="NAME",
+        help="cpu, or cuda (cuda:N) with PyTorch, for work over pairs.",
+    )(command)
+
+
+def prepare(cache: str | None, quiet: bool, device: str = "cpu") -> None:
     """Set up what holds for a whole command."""
+    if device != "cpu":
+        from variegate.geometry import use_device
+
+        use_device(device)
     from variegate.progress import report_to_terminal
     from variegate.views.cache import use_cache
 

@@ -10,6 +10,7 @@ import click
 
 from variegate.cli.options import (
     data_options,
+    device_option,
     load_reported,
     prepare,
     refuse_overwriting,
@@ -41,6 +42,7 @@ __all__ = ["select_command"]
 )
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
+@device_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
@@ -68,6 +70,7 @@ def select_command(
     bad_rows: Path | None,
     cache: str | None,
     quiet: bool,
+    device: str,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
 
@@ -83,7 +86,7 @@ def select_command(
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
-    prepare(cache, quiet)
+    prepare(cache, quiet, device)
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
 

@@ -5,6 +5,7 @@ float64 arithmetic on the few that matter decides.
 """
 
 from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, unit_rows
+from variegate.geometry.device import use_device
 from variegate.geometry.duplicates import NearDuplicates, distinct_rows, near_duplicates
 from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
@@ -40,4 +41,5 @@ __all__ = [
     "sharing",
     "typical_neighbour_distance",
     "unit_rows",
+    "use_device",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.geometry.device import active_device, set_own, to_numpy
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks
 from variegate.progress import track
 
@@ -17,6 +19,8 @@ F32 = NDArray[np.float32]
 ROWS = 8192
 # Below this a float32 cosine distance is mostly rounding error, and is computed again in float64.
 COARSE = 1e-4
+# An accelerator wants larger blocks: this many times the usual one.
+DEVICE_BLOCKS = 16
 
 
 def unit_rows(vectors: Matrix) -> Floats:
@@ -25,16 +29,19 @@ def unit_rows(vectors: Matrix) -> Floats:
     return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))
 
 
-def cosine_distance_rows(vectors: Matrix, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, F32]]:
+def cosine_distance_rows(vectors: Matrix, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[slice, Any]]:
     """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32 in [0, 2].
 
-    A row's distance to itself is exactly 0, and small distances keep a relative precision of float32. The array is
-    reused: change it at will, but do not keep it.
+    A numpy array, or a PyTorch tensor where a device was chosen. A row's distance to itself is exactly 0, and small
+    distances keep a relative precision of float32. The array is reused: change it at will, but do not keep it.
 
     Args:
         vectors: (n, d), no zero rows.
         block_bytes: memory for one block of distances.
     """
+    if active_device() is not None:
+        yield from _rows_on_device(vectors, block_bytes)
+        return
     n, d = vectors.shape
     unit = np.empty((n, d), np.float32)
     for start, stop in blocks(n, ROWS):
@@ -47,7 +54,27 @@ def cosine_distance_rows(vectors: Matrix, block_bytes: int = BLOCK_BYTES) -> Ite
             np.matmul(unit[start:stop], unit.T, out=distances)
             np.subtract(1, distances, out=distances)
             _sharpen(distances, vectors, start)
-            distances[np.arange(stop - start), np.arange(start, stop)] = 0
+            set_own(distances, slice(start, stop), 0)
+            yield slice(start, stop), distances
+            advance(stop - start)
+
+
+def _rows_on_device(vectors: Matrix, block_bytes: int) -> Iterator[tuple[slice, Any]]:
+    import torch
+
+    n = len(vectors)
+    wide = torch.from_numpy(unit_rows(vectors)).to(active_device())
+    unit = wide.float()
+    size = max(1, min(n, block_bytes * DEVICE_BLOCKS // (4 * n)))
+    with track("pairs", n) as advance:
+        for start, stop in blocks(n, size):
+            distances = 1 - unit[start:stop] @ unit.T
+            rows, columns = torch.nonzero(distances < COARSE, as_tuple=True)
+            step = max(1, BLOCK_BYTES // (32 * vectors.shape[1]))
+            for low, high in blocks(len(rows), step):
+                difference = wide[start + rows[low:high]] - wide[columns[low:high]]
+                distances[rows[low:high], columns[low:high]] = (0.5 * (difference * difference).sum(1)).float()
+            set_own(distances, slice(start, stop), 0)
             yield slice(start, stop), distances
             advance(stop - start)
 
@@ -85,9 +112,18 @@ def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int = BLOCK_BYT
         unit[start:stop] = unit_rows(points[start:stop])
     found = np.empty(n, np.int64)
     size = max(1, min(n, block_bytes // (4 * m)))
+    device = active_device()
+    held: Any = unit
+    if device is not None:
+        import torch
+
+        held = torch.from_numpy(unit).to(device)
     with track("coverage", n) as advance:
         for start, stop in blocks(n, size):
-            found[start:stop] = (unit_rows(queries[start:stop]).astype(np.float32) @ unit.T).argmax(axis=1)
+            block: Any = unit_rows(queries[start:stop]).astype(np.float32)
+            if device is not None:
+                block = torch.from_numpy(block).to(device)
+            found[start:stop] = to_numpy((block @ held.T).argmax(1))
             advance(stop - start)
     # The winners' similarities once more, in float64.
     values = np.empty(n)

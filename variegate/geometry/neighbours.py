@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
+from variegate.geometry.device import active_device, to_numpy
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, centred_on, exact_squared_distances
 from variegate.progress import track
 
@@ -43,14 +44,41 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
     norms = np.einsum("md,md->m", centred, centred, dtype=np.float64).astype(np.float32)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
     size = max(1, BLOCK_BYTES // (4 * POINT_ROWS))
+    on_device = None if active_device() is None else _DevicePoints(centred, norms)
     with track("neighbours", n) as advance:
         for start, stop in blocks(n, size):
             block = centred_on(queries[start:stop], centre)
-            found = _nearest_of_block(block, centred, norms, kept, beyond)
+            if on_device is not None:
+                found = on_device.nearest(block, kept, beyond)
+            else:
+                found = _nearest_of_block(block, centred, norms, kept, beyond)
             d2, at = _exact(queries[start:stop], points, found, beyond)
             distances[start:stop], rows[start:stop] = d2[:, :k], at[:, :k]
             advance(stop - start)
     return distances, rows
+
+
+class _DevicePoints:
+    """Points that lie on the device while blocks of queries pass by."""
+
+    def __init__(self, points: F32, norms: F32) -> None:
+        import torch
+
+        self.points = torch.from_numpy(points).to(active_device())
+        self.norms = torch.from_numpy(norms).to(active_device())
+
+    def nearest(self, block: F32, k: int, beyond: float) -> Ints:
+        """Return the rows of the k nearest points of each row of a block, in any order, by float32 distances."""
+        import torch
+
+        queries = torch.from_numpy(block).to(self.points.device)
+        scores = self.norms - 2 * (queries @ self.points.T)
+        if beyond:
+            own = (queries * queries).sum(1, keepdim=True)
+            scores[scores + own <= beyond * beyond] = torch.inf
+        values, rows = scores.topk(k, dim=1, largest=False)
+        rows[torch.isinf(values)] = -1
+        return to_numpy(rows)
 
 
 def _nearest_of_block(block: F32, points: F32, norms: F32, k: int, beyond: float) -> Ints:

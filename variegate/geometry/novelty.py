@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
+import numpy as np
+
+from variegate.geometry.device import set_own, sort_rows, to_numpy
 from variegate.geometry.pairs import PairStatistic
 from variegate.geometry.vectors import Floats, blocks
 
@@ -34,19 +36,20 @@ class Novelty(PairStatistic):
     def __init__(self, n: int, sigma: Floats | None, *, alpha: float, density_of: str, include_self: bool) -> None:
         self.weights = proximity_weights(n if include_self else n - 1, alpha)
         self.sigma = sigma if density_of == "self" else None
-        self.others = None if sigma is None or density_of == "self" else sigma.astype(np.float32)
+        self.others: Any = None if sigma is None or density_of == "self" else sigma.astype(np.float32)
         self.include_self = include_self
         self.novelty = np.empty(n)
 
-    def see(self, rows: slice, distances: NDArray[np.float32]) -> None:
+    def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
         if self.others is not None:
+            if type(self.others) is not type(distances):
+                # On the device, once.
+                self.others = distances.new_tensor(self.others)
             distances *= self.others
         if not self.include_self:
-            here = np.arange(rows.start, rows.stop)
-            distances[here - rows.start, here] = np.inf
-        distances.sort(axis=1)
-        self.novelty[rows] = _weighted_sum(distances, self.weights)
+            set_own(distances, rows, np.inf)
+        self.novelty[rows] = _weighted_sum(sort_rows(distances), self.weights)
 
     def result(self) -> Floats:
         """Return the novelty of each row, shape (n,)."""
@@ -58,8 +61,15 @@ class Novelty(PairStatistic):
         return float(self.result().mean())
 
 
-def _weighted_sum(distances: NDArray[np.float32], weights: Floats) -> Floats:
-    total = np.zeros(len(distances))
-    for start, stop in blocks(len(weights), COLUMNS):
-        total += distances[:, start:stop].astype(np.float64) @ weights[start:stop]
-    return total
+def _weighted_sum(distances: Any, weights: Floats) -> Floats:
+    """Return each row's sum by weights, of its first entries where there are fewer weights; a block of columns at a time."""
+    parts = blocks(len(weights), COLUMNS)
+    if isinstance(distances, np.ndarray):
+        total = np.zeros(len(distances))
+        for start, stop in parts:
+            total += distances[:, start:stop].astype(np.float64) @ weights[start:stop]
+        return total
+    import torch
+
+    held = torch.from_numpy(weights).to(distances.device)
+    return to_numpy(sum(distances[:, start:stop].double() @ held[start:stop] for start, stop in parts))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from variegate.geometry.cosine import cosine_distance_rows
+from variegate.geometry.device import least, set_own, smallest, to_numpy
 from variegate.geometry.vectors import BLOCK_BYTES, Matrix, blocks
 
 __all__ = ["MeanL2", "NearestOthers", "PairStatistic", "over_pairs"]
-
-F32 = NDArray[np.float32]
 
 ROWS = 8192
 # Lengths that agree to this much count as equal: float32 could not tell the difference in a distance.
@@ -31,7 +29,7 @@ class PairStatistic(ABC):
     spoils: ClassVar[bool] = False
 
     @abstractmethod
-    def see(self, rows: slice, distances: F32) -> None:
+    def see(self, rows: slice, distances: Any) -> None:
         """Take in the cosine distances of some rows to all rows, shape (rows, n); the distance to itself is 0."""
 
     @abstractmethod
@@ -53,7 +51,7 @@ def over_pairs(vectors: Matrix, statistics: Sequence[PairStatistic], block_bytes
         for one in careful:
             one.see(rows, distances)
         for one in spoiling[:-1]:
-            one.see(rows, distances.copy())
+            one.see(rows, distances.copy() if isinstance(distances, np.ndarray) else distances.clone())
         for one in spoiling[-1:]:
             one.see(rows, distances)
 
@@ -70,18 +68,13 @@ class NearestOthers(PairStatistic):
         self.distances = np.empty((n, k))
         self.rows = np.empty(n, np.int64)
 
-    def see(self, rows: slice, distances: F32) -> None:
+    def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
         k = self.distances.shape[1]
-        own = (np.arange(rows.stop - rows.start), np.arange(rows.start, rows.stop))
-        distances[own] = np.inf
-        nearest = distances.argmin(axis=1)
-        self.rows[rows] = nearest
-        if k == 1:
-            self.distances[rows] = distances[own[0], nearest][:, None]
-        else:
-            self.distances[rows] = np.sort(np.partition(distances, k - 1, axis=1)[:, :k], axis=1)
-        distances[own] = 0
+        set_own(distances, rows, np.inf)
+        nearest, self.rows[rows] = least(distances)
+        self.distances[rows] = nearest[:, None] if k == 1 else to_numpy(smallest(distances, k))
+        set_own(distances, rows, 0)
 
     def value(self) -> float:
         """Return the mean distance."""
@@ -100,24 +93,30 @@ class MeanL2(PairStatistic):
         for start, stop in blocks(n, ROWS):
             lengths[start:stop] = np.linalg.norm(np.asarray(vectors[start:stop], np.float64), axis=1)
         self.lengths = lengths.astype(np.float32)
+        self.held: Any = self.lengths
         self.alike = float(lengths.max() - lengths.min()) <= SAME_LENGTH * float(lengths.max())
         self.mean_length = float(lengths.mean())
         self.total = 0.0
 
-    def see(self, rows: slice, distances: F32) -> None:
+    def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
         if self.alike:
-            roots = np.sqrt(distances)
+            squares = distances
         else:
-            own = self.lengths[rows, None]
-            roots = 2 * distances
-            roots *= own
-            roots *= self.lengths
-            apart = own - self.lengths
+            if type(self.held) is not type(distances):
+                # On the device, once.
+                self.held = distances.new_tensor(self.lengths)
+            own = self.held[rows, None]
+            squares = 2 * distances
+            squares *= own
+            squares *= self.held
+            apart = own - self.held
             apart *= apart
-            roots += apart
-            np.sqrt(roots, out=roots)
-        self.total += float(roots.sum(axis=1, dtype=np.float64).sum())
+            squares += apart
+        if isinstance(squares, np.ndarray):
+            self.total += float(np.sqrt(squares).sum(axis=1, dtype=np.float64).sum())
+        else:
+            self.total += float(squares.sqrt().double().sum())
 
     def value(self) -> float:
         """Return the mean distance."""
