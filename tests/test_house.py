@@ -19,6 +19,7 @@ MODULES = sorted((ROOT / "variegate").rglob("*.py"))
 # A layer may import those to its right, and itself. `errors`, `storage` and `progress` are below everything.
 LAYERS = [
     "cli",
+    "study",
     "report",
     "metrics strategies",
     "loading",

@@ -19,6 +19,7 @@ VERBS = {
     "measure": ("measure", "Measure the diversity of one or several data sets."),
     "diagnose": ("diagnose", "Say where a data set is not diverse, with example rows."),
     "select": ("select", "Choose rows of a pool and write them."),
+    "ladder": ("ladder", "Write the data sets of a grid of strategies, levels, sizes and seeds."),
     "embed": ("views", "Fill the cache with vectors ahead of time."),
     "tokenize": ("views", "Fill the cache with token ids ahead of time."),
     "list": ("listing", "Show metrics, strategies, embedders, tokenizers and schemas."),

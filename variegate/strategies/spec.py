@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class StrategySpec:
     cost: str
     when: str
     source: str
+
+    @property
+    def levelled(self) -> bool:
+        """Whether the strategy has a dial from 0 to 100 %."""
+        return "level" in inspect.signature(self.function).parameters
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Many data sets at once: grids of selections, with what was measured on each."""
