@@ -259,3 +259,42 @@ def test_every_strategy_on_texts_gives_exactly_what_was_asked_for(name):
     assert len(set(chosen.indices.tolist())) == chosen.n == 25
     assert again.indices.tolist() == chosen.indices.tolist()
     json.dumps(chosen.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("duplicates", ["near", "exact"])
+def test_novelselect_weighs_quality(gamma, duplicates, monkeypatch):
+    from variegate.geometry import density
+    from variegate.strategies.novel import novelselect
+
+    monkeypatch.setattr("variegate.strategies.novel.BATCH", 3)
+    x = points(50)
+    quality = np.random.default_rng(5).random(50)
+    quality[7] = 0
+    sigma = density(x, x, k=4, beta=0.5)
+    distance = 1 - similarities(x)
+
+    def score(picks, row):
+        weighted = np.sort(distance[row, picks] * (sigma[row] + sigma[picks]))
+        return float((weighted / np.arange(1, len(picks) + 1)).sum()) * quality[row] ** gamma
+
+    expected = greedy(30, score, 50, [2])
+    found = novelselect(x, 30, seed=0, k=4, first=2, duplicates=duplicates, quality=quality, gamma=gamma)
+    assert found.rows.tolist() == expected
+    assert found.gains[-1] == pytest.approx(score(expected[:-1], expected[-1]), rel=1e-9)
+    plain = novelselect(x, 30, seed=0, k=4, first=2, duplicates=duplicates)
+    assert (
+        novelselect(x, 30, seed=0, k=4, first=2, duplicates=duplicates, quality=quality, gamma=0.0).rows.tolist()
+        == plain.rows.tolist()
+    )
+    assert novelselect(x, 50, seed=0, k=4, first=2, duplicates=duplicates, quality=quality).rows[-1] == 7
+
+
+def test_novelselect_by_a_column(tmp_path):
+    rows = [{"text": f"row {at} of {at * at} and {at % 7}", "score": at % 5} for at in range(60)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = vg.select(tmp_path / "a.jsonl", 12, "novelselect", quality="score", gamma=4)
+    assert (found.params["quality"], found.params["gamma"]) == ("score", 4)
+    assert all(rows[index]["score"] > 0 for index in found.indices[1:])
+    with pytest.raises(vg.ParameterError, match="'gamma' parameter of novelselect"):
+        vg.select(tmp_path / "a.jsonl", 12, "novelselect", quality="score", gamma=-1)

@@ -54,11 +54,14 @@ def novelselect(
     duplicates: str = "near",
     closeness: float = CLOSENESS,
     spacing: float | None = None,
+    quality: Floats | None = None,
+    gamma: float = 1.0,
 ) -> Picks:
     """Choose rows greedily by novelty with respect to the picks so far.
 
     Each pick maximises v(x) = sum_r e_(r) / r^alpha over the earlier picks, e = cosdist(x, x_j) * sigma sorted ascending.
-    Exact: the picks are those of the definition, found without scoring every row at every step.
+    With a quality it is v(x) * quality(x)^gamma. Exact: the picks are those of the definition, found without scoring every row at
+    every step.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -76,13 +79,17 @@ def novelselect(
         closeness: how near near-duplicates are, as a share of the typical neighbour distance.
         spacing: how many radii of near-duplicates apart picks are while there are such rows, with duplicates="near". None is
             2 in a redundant pool, where at least one row in a hundred is a near-duplicate of another, and 0 elsewhere.
+        quality: (n,) of at least 0; None for no quality.
+        gamma: strength of the quality; 0 for none.
 
     Returns:
-        Picks; a pick's gain is its v(x).
+        Picks; a pick's gain is its v(x), times quality(x)^gamma.
 
     Reference: Yang et al. 2025, "Measuring Data Diversity for Instruction Tuning", ACL, algorithm 1.
     """
     _check(k, alpha, beta, density_of, duplicates, closeness, spacing)
+    if not np.isfinite(gamma) or gamma < 0:
+        raise bad_parameter("gamma", "novelselect", "a number of at least 0", gamma)
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
     points = _density_rows(x, reference, groups, duplicates, closeness, k)
     sigma = density(x, points, k=k, beta=beta)
@@ -109,7 +116,8 @@ def novelselect(
             f"{len(groups.representatives):,} rows were candidates"
         )
     distance = spacing * groups.radius if groups is not None and spacing else 0.0
-    rows, gains, spaced = _greedy(x, sigma, size, start, alpha, density_of, groups, distance)
+    worth = None if quality is None or gamma == 0 else np.asarray(quality, np.float64) ** gamma
+    rows, gains, spaced = _greedy(x, sigma, size, start, alpha, density_of, groups, distance, worth)
     if distance:
         params["spaced_picks"] = spaced
         notes.append(
@@ -168,6 +176,7 @@ def _greedy(
     density_of: str,
     groups: NearDuplicates | None = None,
     spacing: float = 0.0,
+    worth: Floats | None = None,
 ) -> tuple[NDArray[np.int64], list[float | None], int]:
     """Pick by exact scores, computed only where an upper bound allows a row to win.
 
@@ -199,7 +208,7 @@ def _greedy(
             bound += reach * _pair_density(sigma, sigma[last], density_of) * weights[count - 1]
             allowed = candidates.after(last, count, reach)
             so_far = picked[:count], sigma[rows[:count]], weights[:count]
-            best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed)
+            best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed, worth)
             rows[count] = best
             gains.append(score)
             advance(1)
@@ -264,10 +273,11 @@ def _best(
     bound: Floats,
     scored: NDArray[np.int64],
     allowed: NDArray[np.bool_],
+    worth: Floats | None,
 ) -> tuple[int, float]:
-    """Return the allowed row with the largest score, and the score; makes `bound` exact for every row that it scores."""
+    """Return the allowed row with the largest score (times its worth), and that; makes `bound` exact for rows that it scores."""
     count = len(picked)
-    limits = np.where(allowed, bound, -np.inf)
+    limits = np.where(allowed, bound if worth is None else bound * worth, -np.inf)
     floor = -np.inf
     batch = BATCH
     while True:
@@ -277,7 +287,8 @@ def _best(
             distances = np.maximum(1 - unit_rows(x[rows]) @ picked.T, 0)
             distances *= sigma[rows, None] + picked_sigma if density_of == "both" else picked_sigma
             distances.sort(axis=1)
-            bound[rows] = limits[rows] = distances @ weights
+            bound[rows] = distances @ weights
+            limits[rows] = bound[rows] if worth is None else bound[rows] * worth[rows]
             scored[rows] = count
         known = scored == count
         known &= allowed

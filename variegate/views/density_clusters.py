@@ -1,4 +1,9 @@
-"""Topics as BERTopic makes them: UMAP, then HDBSCAN; the same on every run and on any number of threads."""
+"""Topics as BERTopic makes them: UMAP, then HDBSCAN; the same on every run and on any number of threads.
+
+Different rows are clustered, and copies get the label of their first row. Among many copies the nearest 15 neighbours
+would be an arbitrary 15, the copies of one text would fall into several topics, and a pool that is merely repeated
+would gain topics.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter, missing_extra
-from variegate.geometry import distinct_rows, nearest
+from variegate.geometry import nearest, unit_rows
 
 __all__ = ["umap_hdbscan_labels"]
 
@@ -29,15 +34,19 @@ def umap_hdbscan_labels(
 ) -> Ints:
     """Cluster vectors by density: UMAP to five dimensions on exact cosine neighbours, then HDBSCAN.
 
+    A smallest cluster of more than about a hundredth of the rows often leaves a single cluster with most of them.
+
     Args:
-        vectors: (n, d), n > 15, no zero rows.
-        min_cluster_size: rows of the smallest cluster; by default a thousandth of n, at least 10.
+        vectors: (n, d), more than 15 different directions, no zero rows.
+        min_cluster_size: different rows of the smallest cluster; by default a thousandth of them, at least 10.
         outliers: what becomes of rows in no cluster: "nearest" gives them to the cluster of the nearest row that is in one,
-            "own" makes each a cluster of its own, "drop" labels them -1.
+            "own" makes each different one a cluster of its own, numbered by first row after the others, "drop" labels
+            them -1.
         seed: of UMAP's layout.
 
     Returns:
-        (n,) labels, from 0 for the largest cluster down; clusters of one size go by their first row.
+        (n,) labels, from 0 for the largest cluster down; clusters of one size go by their first row. Equal rows have
+        equal labels.
 
     Raises:
         ParameterError: an option is outside its range.
@@ -48,47 +57,63 @@ def umap_hdbscan_labels(
     """
     if outliers not in OUTLIERS:
         raise bad_parameter("outliers", "umap-hdbscan", "'nearest', 'own' or 'drop'", outliers)
-    size = max(SMALLEST_CLUSTER, len(vectors) // ROWS_A_CLUSTER_ROW) if min_cluster_size is None else min_cluster_size
-    if size < 2:
+    if min_cluster_size is not None and (not isinstance(min_cluster_size, int) or min_cluster_size < 2):
         raise bad_parameter("min_cluster_size", "umap-hdbscan", "an int of at least 2", min_cluster_size)
-    distinct = len(distinct_rows(vectors))
+    from threadpoolctl import threadpool_limits
+
+    first, copy_of, unit = _different(vectors)
+    distinct = len(first)
     if distinct <= NEIGHBOURS:
         raise DataError(
             f"umap-hdbscan needs more than {NEIGHBOURS} different rows, but there are {distinct}. Use kmeans:K instead."
         )
-    reduced = _reduced(vectors, seed)
-    labels = _clustered(reduced, size)
-    if labels.max() < 0:
-        raise DataError(
-            f"umap-hdbscan finds no cluster of at least {size} rows among {len(vectors)}. Pass a smaller size, or use kmeans:K."
-        )
-    labels = _by_size(labels)
-    lost = labels < 0
+    size = max(SMALLEST_CLUSTER, distinct // ROWS_A_CLUSTER_ROW) if min_cluster_size is None else min_cluster_size
+    # One thread, the search for neighbours included: with another number of them float32 products have other last bits,
+    # which pick other neighbours among near copies, and the layout blows any difference up.
+    with threadpool_limits(1):
+        reduced = _reduced(unit, seed)
+        # More than there are can be in no cluster; hdbscan would raise an error of its own.
+        labels = _clustered(reduced, size) if size <= distinct else np.full(distinct, -1, np.int64)
+        if labels.max() < 0:
+            raise DataError(
+                f"umap-hdbscan finds no cluster of at least {size} rows among {distinct} different ones. "
+                "Pass a smaller size, or use kmeans:K."
+            )
+        lost = labels < 0
+        if outliers == "nearest" and lost.any():
+            labels[lost] = labels[~lost][nearest(reduced[lost], reduced[~lost], 1)[1][:, 0]]
+    labels = _by_size(labels[copy_of])
     if outliers == "own":
-        labels[lost] = labels.max() + 1 + np.arange(lost.sum())
-    elif outliers == "nearest" and lost.any():
-        labels[lost] = labels[~lost][nearest(reduced[lost], reduced[~lost], 1)[1][:, 0]]
-        labels = _by_size(labels)
+        own = labels.max() + np.cumsum(lost)
+        labels = np.where(lost[copy_of], own[copy_of], labels)
     return labels
 
 
-def _reduced(vectors: NDArray[Any], seed: int) -> NDArray[np.float32]:
+def _different(vectors: NDArray[Any]) -> tuple[Ints, Ints, NDArray[np.float32]]:
+    """Return the first row of each direction, ascending (m,), which of them each row equals (n,), and the m as unit rows."""
+    unit = np.ascontiguousarray(unit_rows(vectors), np.float32)
+    keys = unit.view(np.dtype((np.void, unit.strides[0]))).ravel()
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse], unit[first[order]]
+
+
+def _reduced(unit: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Return the layout, shape (m, at most 5), of different unit rows (m, d)."""
     try:
         with _quiet():
             from umap import UMAP
     except ImportError:
         raise missing_extra("umap-learn", "clusters", "umap-hdbscan") from None
-    from threadpoolctl import threadpool_limits
-
-    unit = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-    # Exact neighbours are as quick as approximate ones on one thread, which is all that a seed allows, and always the same.
+    # Exact neighbours take about as long as approximate ones on one thread, and do not need pynndescent to compile.
     squared, rows = nearest(unit, unit, NEIGHBOURS)
     layout = UMAP(
-        n_neighbors=NEIGHBOURS, n_components=min(COMPONENTS, vectors.shape[1]), min_dist=MIN_DIST, metric="euclidean", init="pca",
+        n_neighbors=NEIGHBOURS, n_components=min(COMPONENTS, unit.shape[1]), min_dist=MIN_DIST, metric="euclidean", init="pca",
         random_state=seed, n_jobs=1, precomputed_knn=(rows, np.sqrt(squared).astype(np.float32), None),
     )  # fmt: skip
-    # One thread: the layout blows any difference in the last bits up.
-    with threadpool_limits(1), _quiet():
+    with _quiet():
         return np.asarray(layout.fit_transform(unit), np.float32)
 
 
