@@ -590,6 +590,15 @@ def test_a_part_takes_its_views_along(monkeypatch):
     assert smaller.tokens("response", "words")[1].tolist() == words[9].tolist()
     with pytest.raises(AssertionError, match="built anew"):
         part.vectors("instruction")
+    tags, topics = pool.tags("both", "keyphrases", pool), pool.topics("both", "kmeans:9", "static", pool)
+    monkeypatch.setattr("variegate.views.tags.keyphrase_tags", refuse)
+    monkeypatch.setattr("variegate.views.clusters.cluster_labels", refuse)
+    part = pool.take(rows)
+    assert part.topics("both", "kmeans:9", "static", pool).tolist() == topics[rows].tolist()
+    assert [part.tags("both", "keyphrases", pool)[at].tolist() for at in range(4)] == [tags[row].tolist() for row in rows]
+    # Fitted on itself, a part has tags of its own.
+    with pytest.raises(AssertionError, match="built anew"):
+        part.tags("both", "keyphrases", part)
     given = vg.Corpus.from_vectors(np.arange(12.0).reshape(4, 3) + 1)
     given.vectors()
     np.testing.assert_array_equal(given.take([2, 0]).vectors(), [[7, 8, 9], [1, 2, 3]])

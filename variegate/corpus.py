@@ -258,8 +258,11 @@ class Corpus:
         for key, view in self._views.items():
             if key[0] == "vectors":
                 part._views[key] = view[at]
-            elif key[0] == "tokens":
+            elif key[0] in ("tokens", "labels") or (key[0] == "tags" and not isinstance(view, tuple)):
                 part._views[key] = view.take(at)
+            elif key[0] in ("topics", "tags"):
+                # With the corpus that they were fitted on: what they are does not depend on the part.
+                part._views[key] = (view[0], view[1].take(at))
         return part
 
     def rows(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from variegate.metrics.compare import Comparison, compare, comparisons, panel
 from variegate.metrics.curve import rarefaction
 from variegate.metrics.diagnose import Diagnosis, diagnose
 from variegate.metrics.novelty import novelty
-from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, Draws, Settings, measure_side, naming
+from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, Draws, Settings, build_views, measure_side, naming
 from variegate.metrics.samples import sample_scores
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import ALIASES, GROUPS, METRICS, metric_names, metric_specs
@@ -28,6 +28,8 @@ __all__ = [
     "Diagnosis",
     "Measurement",
     "MetricSpec",
+    "Settings",
+    "build_views",
     "compare",
     "comparisons",
     "diagnose",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from variegate.errors import DataError, VariegateError, check_options
 from variegate.geometry import over_pairs
 from variegate.metrics.spec import Measurement, MetricSpec
 
-__all__ = ["DEFAULT_TAGS", "DEFAULT_TOPICS", "MAX_PAIR_ROWS", "Draws", "Settings", "measure_side", "naming"]
+__all__ = ["DEFAULT_TAGS", "DEFAULT_TOPICS", "MAX_PAIR_ROWS", "Draws", "Settings", "build_views", "measure_side", "naming"]
 
 DEFAULT_TOPICS = "kmeans:100"
 DEFAULT_TAGS = "keyphrases"
@@ -114,6 +114,17 @@ def measure_side(
             jobs = [job for job in jobs if job.spec.name != name]
             fail(name, reason)
     return [_measurement(corpus, side, job, draws) for job in jobs]
+
+
+def build_views(corpus: Corpus, sides: Iterable[Side], specs: Iterable[MetricSpec], settings: Settings) -> None:
+    """Build all that metrics look at on a whole pool, so that its parts take their share of it instead of building their own.
+
+    What cannot be built is left to the metrics to say.
+    """
+    for spec in specs:
+        for side in sides:
+            with suppress(DataError):
+                _view(corpus, corpus, side, spec, settings)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from variegate.data.write import check_writable
 from variegate.errors import DataError, ParameterError, bad_parameter, unknown_name
 from variegate.geometry import sharing
 from variegate.loading import load
-from variegate.metrics import measure, metric_names, sides_of
+from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
 from variegate.storage import whole_file, whole_files
 from variegate.strategies import STRATEGIES, select
@@ -108,6 +108,9 @@ def ladder(
     check_writable(folder / f"any{ending}")
     settings = {"pool_sha256": corpus.sha256, "views": views, "metrics": names, "ending": ending, "version": __version__}
     rows = _begun(folder, settings)
+    if names is not None and any(rung.name not in rows for rung in grid):
+        specs = [spec for name in names for spec in metric_specs(name)]
+        build_views(corpus, sides_of("all", corpus), specs, Settings(**views))
     with sharing(), track("ladder", len(grid), "sets") as advance:
         for rung in grid:
             if rung.name not in rows:
