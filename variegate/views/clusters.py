@@ -21,6 +21,8 @@ TOPICS = {
     "COLUMN": "a field of the data",
 }
 KMEANS, DENSITY = "kmeans:", "umap-hdbscan"
+# Raised with every change of what clusters come out, so that kept ones are not read.
+REVISION = 1
 
 
 def column_labels(values: list[Any]) -> Ints:
@@ -66,7 +68,7 @@ def _density_labels(vectors: NDArray[Any], topics: str, digest: str) -> Ints:
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
         return {"labels": umap_hdbscan_labels(vectors, min_cluster_size=size)}
 
-    settings: dict[str, str | int] = {"content": digest, "clusters": topics}
+    settings: dict[str, str | int] = {"content": digest, "clusters": topics, "revision": REVISION}
     rows = len(vectors)
     return np.asarray(cached_arrays("clusters", settings, rows, rows, compute, "clustering")["labels"], np.int64)
 
