@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 TOPICS = {
     "kmeans:K": "k-means clusters of the vectors, fitted on the reference if there is one",
-    "umap-hdbscan[:SIZE]": "UMAP, then HDBSCAN with clusters of at least SIZE rows, fitted likewise (variegate[clusters])",
+    "umap-hdbscan[:SIZE]": "UMAP, then HDBSCAN, clusters of at least SIZE different rows, fitted likewise (variegate[clusters])",
     "COLUMN": "a field of the data",
 }
 KMEANS, DENSITY = "kmeans:", "umap-hdbscan"

@@ -73,8 +73,7 @@ def umap_hdbscan_labels(
     # which pick other neighbours among near copies, and the layout blows any difference up.
     with threadpool_limits(1):
         reduced = _reduced(unit, seed)
-        # More than there are can be in no cluster; hdbscan would raise an error of its own.
-        labels = _clustered(reduced, size) if size <= distinct else np.full(distinct, -1, np.int64)
+        labels = _clustered(reduced, size)
         if labels.max() < 0:
             raise DataError(
                 f"umap-hdbscan finds no cluster of at least {size} rows among {distinct} different ones. "
