@@ -13,6 +13,7 @@ from tests.conftest import SAMPLE
 from tests.reference import cosine_distance
 from variegate.strategies.coverage import blend, token_coverage
 from variegate.strategies.greedy import lazy_greedy
+from variegate.strategies.room import Room
 from variegate.strategies.tagged import instag
 from variegate.views.tokens import Tokens
 
@@ -218,9 +219,10 @@ def test_blend_is_the_greedy_maximum_of_both():
 
 
 def test_lazy_greedy_breaks_ties_to_the_lowest_row():
-    rows, gains = lazy_greedy(np.ones(7), 4, lambda rows: np.ones(len(rows)), lambda row: None, start=[5])
-    assert rows.tolist() == [5, 0, 1, 2]
-    assert gains == [None, 1.0, 1.0, 1.0]
+    done = lazy_greedy(np.ones(7), Room(7, 4), lambda rows: np.ones(len(rows)), lambda row: None, start=[5])
+    assert done.rows.tolist() == [5, 0, 1, 2]
+    assert done.gains == [None, 1.0, 1.0, 1.0]
+    assert done.total == 4
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_lazy_greedy_breaks_ties_to_the_lowest_row():
         ("k_means", {"within": "last"}, "'within' parameter of k_means"),
         ("k_means", {"k": 0}, "'k' parameter of k_means"),
         ("semdedup", {"threshold": 2}, "'threshold' parameter of semdedup"),
-        ("max_sum", {"quality": "q"}, "'quality' parameter of max_sum must be left out, since it weighs no quality"),
+        ("k_center", {"quality": "q"}, "'quality' parameter of k_center must be left out, since it weighs no quality"),
         ("repr_filter", {"quality": "q"}, "holds vectors only, so it has no field 'q'"),
     ],
 )

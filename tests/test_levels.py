@@ -11,6 +11,7 @@ import variegate as vg
 from variegate.geometry import sharing
 from variegate.strategies.incidence import Incidence, greedy_cover, prune_order, token_incidence
 from variegate.strategies.levels import macro, meso, micro
+from variegate.strategies.room import Room
 from variegate.views.tokens import Tokens
 
 LEVELS = (0, 10, 25, 50, 75, 90, 100)
@@ -60,9 +61,9 @@ def test_the_cover_is_that_of_plain_greedy():
         covered |= rows[best]
         expected.append(best)
     incidence = token_incidence(tokens.ids, tokens.offsets, 1, None)
-    assert greedy_cover(incidence, 15, np.ones(80, bool)).tolist() == expected
+    assert greedy_cover(incidence, Room(80, 15), np.ones(80, bool)).tolist() == expected
     some = np.arange(80) % 2 == 0
-    assert not set(greedy_cover(incidence, 15, some).tolist()) & set(range(1, 80, 2))
+    assert not set(greedy_cover(incidence, Room(80, 15), some).tolist()) & set(range(1, 80, 2))
 
 
 def test_incidence_holds_each_type_of_a_row_once():

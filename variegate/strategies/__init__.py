@@ -4,105 +4,43 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from variegate._version import __version__
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.loading import load
-from variegate.strategies.clustered import k_means, semdedup
-from variegate.strategies.coverage import blend, token_coverage
-from variegate.strategies.dpp import dpp
-from variegate.strategies.facility import facility_location
-from variegate.strategies.kcenter import k_center
-from variegate.strategies.levels import macro, meso, micro
-from variegate.strategies.novel import novelselect
-from variegate.strategies.random import random
+from variegate.strategies.limits import POOL, Limits, tokens_by_side
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
-from variegate.strategies.spread import max_sum, repr_filter
-from variegate.strategies.tagged import instag
-from variegate.views.clusters import is_clustering
+from variegate.strategies.table import STRATEGIES
+from variegate.strategies.views import ViewSettings, joined, quality_of
 from variegate.views.tags import KEYPHRASES
 
-__all__ = ["STRATEGIES", "Selection", "StrategySpec", "select"]
-
-STRATEGIES: dict[str, StrategySpec] = {
-    spec.name: spec
-    for spec in (
-        StrategySpec(
-            "novelselect", novelselect, "vectors", "greedy by novelty: density-aware distance to the picks so far",
-            "k n d, and the neighbours once", "diverse sets that predict performance best", "Yang et al. 2025",
-        ),
-        StrategySpec(
-            "k_center", k_center, "vectors", "farthest first: no row is far from a chosen one",
-            "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018",
-        ),
-        StrategySpec(
-            "facility_location", facility_location, "vectors", "every row of the pool is near to a chosen one: exact lazy greedy",
-            "n^2 d, then k n d", "a subset that stands for the pool; with --quality it is QDIT",
-            "Nemhauser et al. 1978; Bukharin & Zhao 2024",
-        ),
-        StrategySpec(
-            "dpp", dpp, "vectors", "largest volume: greedy MAP of a determinantal point process; at most the kernel's rank",
-            "k^2 n", "small, maximally different sets", "Chen et al. 2018",
-        ),
-        StrategySpec(
-            "max_sum", max_sum, "vectors", "largest sum of cosine distances", "k n d", "a baseline: the rim of the pool",
-            "Ravi et al. 1994",
-        ),
-        StrategySpec(
-            "repr_filter", repr_filter, "vectors", "in order of quality (or at random), nothing too like what is kept",
-            "k n d", "quality first, without near-repeats", "Liu et al. 2024",
-        ),
-        StrategySpec(
-            "k_means", k_means, "vectors", "equally many rows of each cluster", "n c d an iteration",
-            "balance over regions", "a common baseline",
-        ),
-        StrategySpec(
-            "semdedup", semdedup, "vectors", "drops the rows most like another inside k-means clusters", "n^2 d / clusters",
-            "thin a redundant pool out", "Abbas et al. 2023",
-        ),
-        StrategySpec(
-            "instag", instag, "tags", "rows with many tags first, as long as they bring new ones", "t a pass",
-            "complex and varied instructions", "Lu et al. 2023",
-        ),
-        StrategySpec(
-            "token_coverage", token_coverage, "tokens", "greedy maximum of sum over token types of log(1 + occurrences)",
-            "t, then lazily", "micro diversity as an objective", "Lin & Bilmes 2011",
-        ),
-        StrategySpec(
-            "blend", blend, "vectors+tokens", "weighted sum of token coverage and facility location", "n^2 d, then k n d",
-            "micro and macro at once", "both of these",
-        ),
-        StrategySpec(
-            "macro", macro, "topics", "covers a given share of the possible topics: --level 0 to 100",
-            "n log n", "control the diversity of subjects at a fixed size", "Li et al. 2025",
-        ),
-        StrategySpec(
-            "meso", meso, "tags", "covers a given share of the possible tags: --level 0 to 100",
-            "t log t", "control the diversity of tags at a fixed size", "Li et al. 2025",
-        ),
-        StrategySpec(
-            "micro", micro, "tokens", "covers a given share of the possible mid-frequency tokens: --level 0 to 100",
-            "t log t", "control the diversity of wording; on responses it predicts performance best", "Li et al. 2025",
-        ),
-        StrategySpec("random", random, None, "uniform", "n", "the baseline, and a representative sample", "none"),
-    )
-}  # fmt: skip
+__all__ = ["STRATEGIES", "Selection", "StrategySpec", "select", "tokens_by_side"]
 
 # As BERTopic finds topics; `kmeans:K` needs no further package.
 DEFAULT_TOPICS = "umap-hdbscan"
+# Parameters of a strategy's function that `select` fills in.
+FILLED_IN = ("seed", "reference", "quality", "room")
 StrategyLike = str | StrategySpec | Callable[..., Any]
 
 
 def select(
     data: Any,
-    size: int,
+    size: int | None = None,
     strategy: StrategyLike = "novelselect",
     *,
+    budget_tokens: int | None = None,
+    budget_side: str = "both",
+    length_range: str | None = None,
+    match_length: Any = None,
+    extend: Any = None,
     side: str = "both",
     embedder: str = "static",
     tokenizer: str = "llama2",
@@ -113,18 +51,24 @@ def select(
     seed: int = 0,
     **params: Any,
 ) -> Selection:
-    """Choose `size` rows of a pool.
+    """Choose rows of a pool: `size` of them, or as many as a budget of tokens allows.
 
     Args:
         data: a corpus, an array of shape (n, d), a `datasets.Dataset`, or a path.
         size: how many rows; exactly that many are chosen.
         strategy: a name from `variegate list strategies`, or a function (vectors, size, seed) -> row numbers.
+        budget_tokens: how many tokens, in place of `size`: rows are chosen as long as one fits. Where a strategy's gains add up
+            to an objective, it goes by gain per token as well, and the better of the two sets is returned.
+        budget_side: whose tokens count.
+        length_range: "LOW:HIGH", tokens of the response, both included; rows outside are left out of the pool.
+        match_length: a data set whose response lengths the subset is to follow, or "pool" for the pool's own.
+        extend: a data set that is owned already: rows are chosen to add to it, and none that it holds.
         side: which texts are looked at.
         embedder: see `variegate list embedders`.
-        tokenizer: see `variegate list tokenizers`.
+        tokenizer: see `variegate list tokenizers`; counts tokens too.
         topics: see `variegate list topics`.
         tags: see `variegate list tags`.
-        reference: data set in which densities are taken; the pool if None.
+        reference: data set in which densities are taken; the pool (with what it extends) if None.
         quality: column of numbers, larger is better, for strategies that weigh it; its least value counts as 0, its largest as 1.
         seed: of everything drawn at random.
         params: the strategy's own parameters, such as `first=0` or `metric="cosine"`.
@@ -134,92 +78,94 @@ def select(
 
     Raises:
         ParameterError: a name or parameter is unknown, or the pool has fewer rows than asked for.
-        DataError: the pool cannot be embedded.
+        DataError: the pool cannot be embedded, or a budget or lengths cannot be had.
     """
     corpus = load(data)
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= len(corpus):
-        raise bad_parameter("size", "select", f"an int in [1, {len(corpus)}], the rows of {corpus.name}", size)
+    owned = None if extend is None else load(extend)
+    target = corpus if isinstance(match_length, str) and match_length == POOL else match_length
+    target = None if target is None else load(target)
     if side not in SIDES:
         raise bad_parameter("side", "select", f"one of {', '.join(SIDES)}", side)
+    one_side: Side = next(known for known in SIDES if known == side)
+    limits = Limits(size, budget_tokens, cast(Side, budget_side), length_range, target, owned, tokenizer)
+    limits.check(corpus)
     spec = _spec_of(strategy)
-    arguments: dict[str, Any] = dict(params)
-    known = inspect.signature(spec.function).parameters
-    own = [name for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference", "quality")]
-    if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
-        check_options(spec.name, {name: known[name].default for name in own}, params)
+    defaults = _defaults(spec, params)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
-    recorded: dict[str, Any] = {name: known[name].default for name in own} | params
-    one: Side = next(known_side for known_side in SIDES if known_side == side)
     against = None if reference is None else load(reference)
-    if against is not None and "reference" not in known:
-        raise bad_parameter("reference", spec.name, "left out, since it takes no reference", str(reference))
-
-    def view_of(part: Corpus) -> Any:
-        return _view(spec, part, one, embedder, tokenizer, topics, tags)
-
+    _refuse_what_is_not_taken(spec, against, quality, limits)
+    kept = limits.kept(corpus)
+    part = corpus if len(kept) == len(corpus) else corpus.take(kept)
+    if target is corpus:
+        limits = replace(limits, match_length=part)
+    arguments = dict(params)
+    if "first" in params:
+        arguments["first"] = _place_of(params["first"], kept, corpus)
     if quality is not None:
-        if "quality" not in known:
-            raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
-        arguments["quality"] = _scaled(corpus, quality)
-        recorded["quality"] = quality
-    view = view_of(corpus)
-    recorded |= _view_params(spec, corpus, side, embedder, tokenizer, topics, tags)
+        worth = quality_of(corpus, quality)[kept]
+        arguments["quality"] = worth if owned is None else np.concatenate([worth, np.zeros(len(owned))])
+    room, about = limits.room(part)
+    views = ViewSettings(one_side, embedder, tokenizer, topics, tags)
+    view = views.view(spec.view, part, part)
+    if owned is not None:
+        view = joined(spec.view, view, views.view(spec.view, owned, part), part, owned)
+    if not limits.plain:
+        arguments["room"] = room
     if against is not None:
-        recorded["reference"] = against.name
-        arguments["reference"] = view_of(against)
+        arguments["reference"] = views.view(spec.view, against, against)
+        about["reference"] = against.name
         if spec.view == "vectors":
             same_dimensions(corpus, view, against, arguments["reference"])
     try:
-        picks = _checked(spec.function(view, int(size), seed=seed, **arguments), int(size), len(corpus), spec.name)
+        picks = _checked(spec.function(view, room.size, seed=seed, **arguments), room, len(part), spec.name, limits)
     except DataError as error:
         raise error if corpus.name in str(error) else DataError(f"{corpus.name}: {error}") from None
-    pool = {
-        "files": [source.name for source in corpus.sources] or [corpus.name],
-        "rows": corpus.row_count,
-        "sha256": corpus.sha256,
-    }
-    return Selection(
-        picks.rows, picks.gains, spec.name, recorded | picks.params, seed, len(picks.rows), pool, __version__, picks.notes
-    )
+    if "first" in picks.params:
+        picks.params["first"] = int(kept[picks.params["first"]])
+    rows = kept[picks.rows]
+    recorded = {
+        **defaults, **params, **({} if quality is None else {"quality": quality}), **views.params(spec.view, corpus), **about,
+        **picks.params, **limits.outcome(part.take(picks.rows)),
+    }  # fmt: skip
+    return Selection(rows, picks.gains, spec.name, recorded, seed, len(rows), _about(corpus), __version__, picks.notes)
 
 
-def _scaled(corpus: Corpus, column: str) -> np.ndarray[Any, Any]:
-    """Return a column of numbers, scaled so that the least is 0 and the largest 1."""
-    values = corpus.column(column)
-    for row, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise DataError(f"{corpus.where(row)}: the quality '{column}' must be a finite number. Got {value!r} instead.")
-    numbers = np.array(values, np.float64)
-    spread = numbers.max() - numbers.min()
-    return (numbers - numbers.min()) / spread if spread else np.ones(len(numbers))
+def _about(corpus: Corpus) -> dict[str, Any]:
+    files = [source.name for source in corpus.sources] or [corpus.name]
+    return {"files": files, "rows": corpus.row_count, "sha256": corpus.sha256}
 
 
-def _view(spec: StrategySpec, corpus: Corpus, side: Side, embedder: str, tokenizer: str, topics: str, tags: str) -> Any:
-    if spec.view == "vectors":
-        return corpus.vectors(side, embedder)
-    if spec.view == "vectors+tokens":
-        return corpus.vectors(side, embedder), corpus.tokens(side, tokenizer)
-    if spec.view == "topics":
-        return corpus.topics(side, topics, embedder, corpus)
-    if spec.view == "tags":
-        return corpus.tags(side, tags, corpus)
-    return corpus.tokens(side, tokenizer) if spec.view == "tokens" else len(corpus)
+def _defaults(spec: StrategySpec, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a strategy's own parameters where none are given; refuse parameters that it does not have."""
+    known = inspect.signature(spec.function).parameters
+    own = {name: one.default for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in FILLED_IN}
+    if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
+        check_options(spec.name, own, params)
+    return own
 
 
-def _view_params(
-    spec: StrategySpec, corpus: Corpus, side: str, embedder: str, tokenizer: str, topics: str, tags: str
-) -> dict[str, Any]:
-    made_by = {"embedder": "given vectors" if corpus.given_vectors is not None else embedder}
-    if spec.view == "vectors":
-        return {"side": side, **made_by}
-    if spec.view == "vectors+tokens":
-        return {"side": side, "tokenizer": tokenizer, **made_by}
-    if spec.view == "topics":
-        return {"side": side, "topics": topics, **(made_by if is_clustering(topics) else {})}
-    if spec.view == "tags":
-        return {"side": side, "tags": tags}
-    return {"side": side, "tokenizer": tokenizer} if spec.view == "tokens" else {}
+def _refuse_what_is_not_taken(spec: StrategySpec, against: Corpus | None, quality: str | None, limits: Limits) -> None:
+    known = inspect.signature(spec.function).parameters
+    if against is not None and "reference" not in known:
+        raise bad_parameter("reference", spec.name, "left out, since it takes no reference", against.name)
+    if quality is not None and "quality" not in known:
+        raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
+    if limits.extend is not None and not spec.extends:
+        raise bad_parameter("extend", spec.name, "left out, since what is owned changes nothing for it", limits.extend.name)
+    if not limits.plain and "room" not in known:
+        name = "budget_tokens" if limits.budget_tokens is not None else "match_length"
+        raise bad_parameter(name, spec.name, "left out, since its function takes no parameter 'room'", getattr(limits, name))
+
+
+def _place_of(first: Any, kept: NDArray[np.int64], corpus: Corpus) -> Any:
+    """Return where a row of the pool stands among those that are kept; anything else as it is."""
+    if not isinstance(first, int) or isinstance(first, bool) or not 0 <= first < len(corpus):
+        return first
+    at = int(np.searchsorted(kept, first))
+    if at == len(kept) or kept[at] != first:
+        raise bad_parameter("first", "select", f"a row of {corpus.name} that the lengths and the data to extend leave in", first)
+    return at
 
 
 def _spec_of(strategy: StrategyLike) -> StrategySpec:
@@ -233,12 +179,15 @@ def _spec_of(strategy: StrategyLike) -> StrategySpec:
     return StrategySpec(name, strategy, "vectors", (strategy.__doc__ or "").split("\n")[0], "unknown", "", "user")
 
 
-def _checked(picks: Any, size: int, rows: int, name: str) -> Picks:
-    """Hold every strategy, users' own included, to its promise: exactly `size` distinct rows of the pool."""
+def _checked(picks: Any, room: Room, rows: int, name: str, limits: Limits) -> Picks:
+    """Hold every strategy, users' own included, to its promise: exactly as many distinct rows as there is room for."""
     if not isinstance(picks, Picks):
         picks = Picks(np.asarray(picks, np.int64), [None] * len(picks))
     chosen = picks.rows
-    if len(chosen) != size or len(np.unique(chosen)) != size or chosen.min() < 0 or chosen.max() >= rows:
+    size = len(chosen) if limits.budget_tokens is not None else room.size
+    wrong = len(chosen) != size or len(np.unique(chosen)) != size or chosen.min(initial=0) < 0 or chosen.max(initial=0) >= rows
+    # A budget is kept by having room for every pick.
+    if wrong or len(room.fill(chosen.tolist())) != len(chosen) or not len(chosen):
         raise VariegateError(
             f"The strategy {name} did not return {size} distinct rows of the pool ({len(chosen)} returned, "
             f"{len(np.unique(chosen))} distinct)."

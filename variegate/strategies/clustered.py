@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import kmeans, unit_rows
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
 __all__ = ["k_means", "semdedup"]
@@ -18,7 +19,16 @@ Ints = NDArray[np.int64]
 CLUSTERS = 100
 
 
-def k_means(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, within: str = "random") -> Picks:
+def k_means(
+    x: NDArray[Any],
+    size: int,
+    *,
+    seed: int,
+    k: int | None = None,
+    within: str | None = None,
+    quality: NDArray[np.float64] | None = None,
+    room: Room | None = None,
+) -> Picks:
     """Choose equally many rows of each k-means cluster.
 
     Clusters take turns, the largest first; one that has no row left is passed over.
@@ -28,7 +38,10 @@ def k_means(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, with
         size: how many to choose.
         seed: of the starting centroids and of the draw.
         k: clusters; None for 100, or `size` if that is less.
-        within: "random", or "nearest" for the rows nearest to the centroid first.
+        within: "random", "nearest" for the rows nearest to the centroid first, "best" for those of the highest quality; None for
+            "best" with a quality, "random" without.
+        quality: (n,) larger is better.
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks, one of each cluster, then a second of each, ...
@@ -37,28 +50,42 @@ def k_means(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, with
         DataError: fewer rows than clusters.
         ParameterError: an option is outside its range.
     """
-    if within not in ("random", "nearest"):
-        raise bad_parameter("within", "k_means", "'random' or 'nearest'", within)
-    clusters = min(CLUSTERS, size) if k is None else k
-    if not isinstance(clusters, int) or clusters < 1:
+    within = within or ("random" if quality is None else "best")
+    if within not in ("random", "nearest", "best"):
+        raise bad_parameter("within", "k_means", "'random', 'nearest' or 'best'", within)
+    if within == "best" and quality is None:
+        raise bad_parameter("within", "k_means", "'random' or 'nearest' where no quality is given", within)
+    room = Room.of(room, len(x), size)
+    clusters = min(CLUSTERS, room.size) if k is None else k
+    if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 1:
         raise bad_parameter("k", "k_means", "an int of at least 1, or null", k)
     found = kmeans(x, clusters, seed)
-    key = found.squared if within == "nearest" else np.random.default_rng(seed).random(len(x))
+    drawn = np.random.default_rng(seed).random(len(x))
+    key = found.squared if within == "nearest" else drawn if within == "random" or quality is None else -quality
     sizes = np.bincount(found.labels, minlength=clusters)
     rank_of_cluster = np.argsort(np.argsort(-sizes, kind="stable"), kind="stable")
     order = np.lexsort((np.arange(len(x)), key, found.labels))
     # The place of each row within its cluster is the round in which it would be taken.
     place = np.empty(len(x), np.int64)
     place[order] = np.arange(len(x)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rows = np.lexsort((rank_of_cluster[found.labels], place))[:size]
-    return Picks(np.asarray(rows, np.int64), [None] * size, {"clusters": clusters})
+    rows = room.fill(np.lexsort((rank_of_cluster[found.labels], place)).tolist())
+    return Picks(rows, [None] * len(rows), {"clusters": clusters, "within": within})
 
 
-def semdedup(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, threshold: float | None = None) -> Picks:
+def semdedup(
+    x: NDArray[Any],
+    size: int,
+    *,
+    seed: int,
+    k: int | None = None,
+    threshold: float | None = None,
+    quality: NDArray[np.float64] | None = None,
+    room: Room | None = None,
+) -> Picks:
     """Drop semantic near-duplicates inside k-means clusters, until so many rows are left.
 
-    In each cluster rows go by falling distance to the centroid; a row's redundancy is its largest cosine similarity to an
-    earlier one. Rows are kept from the least redundant up: to exactly `size`, and with a threshold none above it.
+    In each cluster rows go by falling distance to the centroid, or by falling quality; a row's redundancy is its largest cosine
+    similarity to an earlier one. Rows are kept from the least redundant up: to exactly `size`, and none above a threshold.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -66,6 +93,8 @@ def semdedup(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, thr
         seed: of the starting centroids.
         k: clusters; None for a thousandth of the rows, at least 1.
         threshold: largest redundancy of a kept row, in (-1, 1]; None for whatever `size` comes to.
+        quality: (n,) of near-duplicates the better is kept; None to keep the one farther from the centroid.
+        room: what may be picked, in place of `size`; rows that are owned come before all others.
 
     Returns:
         Picks, the least redundant first; a pick's gain is 1 - its redundancy, and `threshold_realised` that of the last.
@@ -77,27 +106,31 @@ def semdedup(x: NDArray[Any], size: int, *, seed: int, k: int | None = None, thr
     Reference: Abbas et al. 2023, "SemDeDup".
     """
     clusters = max(1, len(x) // 1000) if k is None else k
-    if not isinstance(clusters, int) or clusters < 1:
+    if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 1:
         raise bad_parameter("k", "semdedup", "an int of at least 1, or null", k)
     if threshold is not None and not -1 < threshold <= 1:
         raise bad_parameter("threshold", "semdedup", "a number in (-1, 1], or null", threshold)
+    room = Room.of(room, len(x), size)
+    owned = np.isin(np.arange(len(x)), room.owned)
     found = kmeans(x, clusters, seed)
+    key = -(found.squared if quality is None else quality)
     redundancy = np.full(len(x), -1.0)
     for cluster in range(clusters):
         rows = np.flatnonzero(found.labels == cluster)
-        rows = rows[np.lexsort((rows, -found.squared[rows]))]
+        rows = rows[np.lexsort((rows, key[rows], ~owned[rows]))]
         unit = unit_rows(x[rows])
         for start in range(0, len(rows), 1024):
             block = unit[start : start + 1024] @ unit[: start + 1024].T
             earlier = np.arange(block.shape[1]) < np.arange(start, start + len(block))[:, None]
             redundancy[rows[start : start + 1024]] = np.where(earlier, block, -1.0).max(axis=1)
+    order = np.lexsort((np.arange(len(x)), redundancy))
     if threshold is not None:
-        left = int((redundancy <= threshold + 1e-12).sum())
-        if left < size:
-            raise DataError(
-                f"semdedup: {left} rows are at most {threshold} redundant, fewer than the {size} asked for. Pass a larger "
-                "threshold."
-            )
-    rows = np.lexsort((np.arange(len(x)), redundancy))[:size]
+        order = order[redundancy[order] <= threshold + 1e-12]
+    rows = room.fill(order.tolist())
+    if not room.full:
+        raise DataError(
+            f"semdedup: {room.had(len(rows))} are at most {threshold} redundant, fewer than {room.asked}. Pass a larger "
+            "threshold."
+        )
     gains: list[float | None] = (1 - redundancy[rows]).tolist()
-    return Picks(np.asarray(rows, np.int64), gains, {"clusters": clusters, "threshold_realised": float(redundancy[rows[-1]])})
+    return Picks(rows, gains, {"clusters": clusters, "threshold_realised": float(redundancy[rows].max())})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
 from variegate.strategies.facility import NOISE, Coverage
-from variegate.strategies.greedy import lazy_greedy
+from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
 from variegate.strategies.levels import BAND_HIGH, BAND_LOW
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 from variegate.views.tokens import Tokens
 
@@ -47,6 +49,10 @@ class TokenCoverage:
         self.seen = np.zeros(types)
         self.types = int(inside.sum())
 
+    def all_gains(self) -> Floats:
+        """Return what each row would add, shape (n,)."""
+        return self.gains(np.arange(len(self.starts) - 1))
+
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
         lengths = self.starts[rows + 1] - self.starts[rows]
@@ -55,6 +61,12 @@ class TokenCoverage:
         seen = self.seen[self.types_of[at]]
         more = self.g(seen + self.times[at]) - self.g(seen)
         return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), lengths), more, len(rows)), np.float64)
+
+    def start_with(self, rows: Ints) -> None:
+        """Forget all picks but these."""
+        self.seen = np.zeros(len(self.seen))
+        for row in rows.tolist():
+            self.take(row)
 
     def take(self, row: int) -> None:
         """Add a pick."""
@@ -70,11 +82,16 @@ def token_coverage(
     concave: str = "log",
     low: int = BAND_LOW,
     high: int | None = BAND_HIGH,
+    quality: Floats | None = None,
+    alpha: float = 0.5,
+    per_token: bool | None = None,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows that hold many token types, and each of them often enough: exact greedy, lazily.
 
     The objective, sum over token types of g(occurrences among the picks), is monotone and submodular, so greedy comes to at least
-    63 % of the best possible. Long rows hold more types: see the lengths of what is chosen.
+    63 % of the best possible. Long rows hold more types: see the lengths of what is chosen, or give a budget of tokens. With a
+    quality each pick maximises (1 - alpha) * gain / (largest gain of a single row) + alpha * quality.
 
     Args:
         tokens: token ids of n rows.
@@ -83,6 +100,10 @@ def token_coverage(
         concave: g, "log" for log(1 + c) or "sqrt".
         low: fewest occurrences of a type in the pool for it to count.
         high: most occurrences; None for no bound.
+        quality: (n,) in [0, 1]; None for coverage alone.
+        alpha: weight of the quality, in [0, 1]; of no account without one.
+        per_token: under a budget, whether picks go by gain per token; None for the better of both ways.
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks; a pick's gain is what it adds to the objective.
@@ -93,8 +114,7 @@ def token_coverage(
     Reference: Li et al. 2025 for the types; Lin & Bilmes 2011 for concave coverage.
     """
     cover = _token_cover(tokens, low, high, concave, "token_coverage")
-    rows, gains = lazy_greedy(cover.gains(np.arange(len(tokens))), size, cover.gains, cover.take, label="token_coverage")
-    return Picks(rows, gains, {"types": cover.types, "types_held": int((cover.seen > 0).sum())})
+    return _covered([(1.0, cover)], len(tokens), size, quality, alpha, per_token, room, "token_coverage")
 
 
 def blend(
@@ -106,6 +126,10 @@ def blend(
     concave: str = "log",
     low: int = BAND_LOW,
     high: int | None = BAND_HIGH,
+    quality: Floats | None = None,
+    alpha: float = 0.5,
+    per_token: bool | None = None,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows by a weighted sum of token coverage and facility location: micro and macro diversity at once.
 
@@ -120,6 +144,10 @@ def blend(
         concave: as for :func:`token_coverage`.
         low: likewise.
         high: likewise.
+        quality: likewise.
+        alpha: likewise.
+        per_token: likewise.
+        room: likewise.
 
     Returns:
         Picks; a pick's gain is what it adds to the weighted sum.
@@ -128,20 +156,56 @@ def blend(
         raise bad_parameter("weight", "blend", "a number in [0, 1]", weight)
     x, tokens = view
     words = _token_cover(tokens, low, high, concave, "blend")
-    near = Coverage(x)
     totals = np.bincount(words.types_of, words.times, len(words.seen))
-    of_words, of_near = float(words.g(totals).sum()), float(len(x))
+    parts: list[tuple[float, TokenCoverage | Coverage]] = [
+        (weight / float(words.g(totals).sum()), words),
+        ((1 - weight) / len(x), Coverage(x)),
+    ]
+    return _covered(parts, len(x), size, quality, alpha, per_token, room, "blend")
+
+
+def _covered(
+    parts: Sequence[tuple[float, TokenCoverage | Coverage]],
+    n: int,
+    size: int,
+    quality: Floats | None,
+    alpha: float,
+    per_token: bool | None,
+    room: Room | None,
+    owner: str,
+) -> Picks:
+    """Choose rows by a weighted sum of coverages, and of a quality where there is one."""
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
+        raise bad_parameter("alpha", owner, "a number in [0, 1]", alpha)
+    room = Room.of(room, n, size)
+
+    owned = room.owned
+
+    def start() -> None:
+        for _, part in parts:
+            part.start_with(owned)
+
+    start()
+    bounds = np.sum([weight * part.all_gains() for weight, part in parts], axis=0)
+    share, extra = 1.0, np.zeros(n)
+    if quality is not None:
+        share, extra = (1 - alpha) / float(bounds.max() or 1.0), alpha * quality
 
     def gains_of(rows: Ints) -> Floats:
-        return weight * words.gains(rows) / of_words + (1 - weight) * near.gains(rows) / of_near
+        return np.asarray(share * sum(weight * part.gains(rows) for weight, part in parts) + extra[rows])
 
     def take(row: int) -> None:
-        words.take(row)
-        near.take(row)
+        for _, part in parts:
+            part.take(row)
 
-    bounds = weight * words.gains(np.arange(len(x))) / of_words + (1 - weight) * near.gains_alone() / of_near
-    rows, gains = lazy_greedy(bounds, size, gains_of, take, noise=NOISE, label="blend")
-    return Picks(rows, gains, {"types": words.types, "types_held": int((words.seen > 0).sum())})
+    def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
+        start()
+        noise = NOISE if any(isinstance(part, Coverage) for _, part in parts) else 0.0
+        done = lazy_greedy(share * bounds + extra, within, gains_of, take, noise=noise, per_token=weighed, label=owner)
+        words = next(part for _, part in parts if isinstance(part, TokenCoverage))
+        return done, Picks(done.rows, done.gains, {"types": words.types, "types_held": int((words.seen > 0).sum())})
+
+    return by_tokens(run, room, per_token)
 
 
 def _token_cover(tokens: Tokens, low: int, high: int | None, concave: str, owner: str) -> TokenCoverage:

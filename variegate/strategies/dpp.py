@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from variegate.errors import DataError
 from variegate.geometry import unit_rows
 from variegate.progress import track
-from variegate.strategies.first import first_pick, lowest_of_best
+from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
 __all__ = ["dpp"]
@@ -26,11 +27,13 @@ def dpp(
     seed: int,
     first: int | str | None = None,
     quality: NDArray[np.float64] | None = None,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows whose vectors span the largest volume: greedy MAP of a DPP with the cosine kernel.
 
     Each pick maximises the log-determinant of the picks' kernel, by an incremental Cholesky factor: O(n) a pick and earlier
-    pick. A kernel of rank r has no volume in more than r rows, so at most r can be chosen.
+    pick. A kernel of rank r has no volume in more than r rows, so at most r can be chosen, less those that are owned. Under a
+    budget of tokens picks go by volume alone: the logarithm of a unit kernel's volume falls, so there is no gain per token.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -38,6 +41,7 @@ def dpp(
         seed: draws the first row where `first` is "random".
         first: the row to begin with, "random", or None for the best.
         quality: (n,) in [0, 1]; the kernel's rows and columns are scaled by exp(quality), so that none vanishes. None for 1.
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks; a pick's gain is what it adds to the log-determinant.
@@ -47,28 +51,39 @@ def dpp(
 
     Reference: Chen, Zhang & Zhou 2018, "Fast greedy MAP inference for determinantal point process".
     """
+    room = Room.of(room, len(x), size)
     kernel_rows = unit_rows(x) * (1.0 if quality is None else np.exp(quality)[:, None])
-    n = len(x)
     left = np.einsum("nd,nd->n", kernel_rows, kernel_rows)
-    factors = np.empty((size, n))
-    taken = np.zeros(n, bool)
+    factors = np.empty((min(len(room.owned) + room.size, *x.shape), len(x)))
+    count = 0
+
+    def span(row: int) -> None:
+        nonlocal count
+        new = (kernel_rows @ kernel_rows[row] - factors[:count, row] @ factors[:count]) / np.sqrt(left[row])
+        factors[count] = new
+        left[:] -= new * new
+        count += 1
+
+    for row in room.owned.tolist():
+        # One that lies in the span of the others adds no volume, and takes none away.
+        if left[row] > FLAT:
+            span(row)
     picks: list[int] = []
     gains: list[float | None] = []
-    with track("dpp", size, "picks") as advance:
-        for count in range(size):
-            if count == 0 and first is not None:
-                row = first_pick(first, n, seed, "dpp")
-            else:
-                row = lowest_of_best(np.flatnonzero(~taken), left[~taken])
-            if left[row] <= FLAT:
+    start = first_of(first, room, seed, "dpp")
+    with track("dpp", room.size, "picks") as advance:
+        while not room.full:
+            free = np.flatnonzero(room.open)
+            row = start.pop() if start else lowest_of_best(free, left[free])
+            if left[row] <= FLAT or count == len(factors):
+                owned = f" beside the {len(room.owned)} owned" if len(room.owned) else ""
                 raise DataError(
-                    f"dpp can choose {count} rows of this pool, not the {size} asked for: the kernel has no volume in more."
+                    f"dpp can choose {room.had(len(picks))} of this pool{owned}, not {room.asked}: the kernel has no volume "
+                    "in more."
                 )
-            gains.append(None if count == 0 and first is not None else float(np.log(left[row])))
-            new = (kernel_rows @ kernel_rows[row] - factors[:count, row] @ factors[:count]) / np.sqrt(left[row])
-            factors[count] = new
-            left -= new * new
-            taken[row] = True
+            gains.append(None if not picks and first is not None else float(np.log(left[row])))
+            span(row)
+            room.take(row)
             picks.append(row)
             advance(1)
     return Picks(np.array(picks, np.int64), gains)

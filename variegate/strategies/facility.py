@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from variegate.errors import bad_parameter
 from variegate.geometry import unit_rows
 from variegate.progress import track
-from variegate.strategies.first import first_pick
-from variegate.strategies.greedy import lazy_greedy
+from variegate.strategies.first import first_of
+from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
 __all__ = ["NOISE", "Coverage", "facility_location"]
@@ -35,8 +36,14 @@ class Coverage:
         self.unit = unit_rows(x).astype(np.float32)
         self.best = np.zeros(len(x), np.float32)
 
-    def gains_alone(self) -> Floats:
-        """Return what each row would add to the empty set, shape (n,)."""
+    def start_with(self, rows: Ints) -> None:
+        """Forget all picks but these."""
+        self.best = np.zeros(len(self.unit), np.float32)
+        for start in range(0, len(rows), ROWS):
+            np.maximum(self.best, (self.unit[rows[start : start + ROWS]] @ self.unit.T).max(axis=0), out=self.best)
+
+    def all_gains(self) -> Floats:
+        """Return what each row would add, shape (n,)."""
         out = np.empty(len(self.unit))
         with track("facility location", len(out)) as advance:
             for start in range(0, len(out), ROWS):
@@ -65,6 +72,8 @@ def facility_location(
     first: int | str | None = None,
     quality: NDArray[np.float64] | None = None,
     alpha: float = 0.5,
+    per_token: bool | None = None,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows so that every row of the pool is near to one of them: exact greedy, lazily.
 
@@ -79,6 +88,8 @@ def facility_location(
         first: the row to begin with, "random", or None for the row with the largest gain.
         quality: (n,) in [0, 1]; None for coverage alone.
         alpha: weight of the quality, in [0, 1]; of no account without one.
+        per_token: under a budget, whether picks go by gain per token; None for the better of both ways.
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks; a pick's gain is what it adds to the objective's mean over rows.
@@ -87,14 +98,22 @@ def facility_location(
     """
     if not 0 <= alpha <= 1:
         raise bad_parameter("alpha", "facility_location", "a number in [0, 1]", alpha)
+    room = Room.of(room, len(x), size)
     cover = Coverage(x)
     share = 1.0 if quality is None else 1 - alpha
     extra = np.zeros(len(x)) if quality is None else alpha * quality
+    start = first_of(first, room, seed, "facility_location")
+    cover.start_with(room.owned)
+    bounds = share * cover.all_gains() / len(x) + extra
 
     def gains_of(rows: Ints) -> Floats:
         return share * cover.gains(rows) / len(x) + extra[rows]
 
-    start = [] if first is None else [first_pick(first, len(x), seed, "facility_location")]
-    bounds = share * cover.gains_alone() / len(x) + extra
-    rows, gains = lazy_greedy(bounds, size, gains_of, cover.take, start=start, noise=NOISE, label="facility_location")
-    return Picks(rows, gains)
+    def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
+        cover.start_with(room.owned)
+        done = lazy_greedy(
+            bounds, within, gains_of, cover.take, start=start, noise=NOISE, per_token=weighed, label="facility_location"
+        )
+        return done, Picks(done.rows, done.gains)
+
+    return by_tokens(run, room, per_token)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.progress import track
 from variegate.strategies.first import TIE
+from variegate.strategies.room import Room
+from variegate.strategies.spec import Picks
 
-__all__ = ["lazy_greedy"]
+__all__ = ["Greedy", "by_tokens", "lazy_greedy"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -20,16 +23,32 @@ Floats = NDArray[np.float64]
 BATCH = 32
 
 
+@dataclass(frozen=True)
+class Greedy:
+    """What the loop took.
+
+    Attributes:
+        rows: in picking order.
+        gains: of each pick; None for those that it was made to start with.
+        total: what all of them add to the objective.
+    """
+
+    rows: Ints
+    gains: list[float | None]
+    total: float
+
+
 def lazy_greedy(
     bounds: Floats,
-    size: int,
+    room: Room,
     gains_of: Callable[[Ints], Floats],
     take: Callable[[int], None],
     *,
     start: Sequence[int] = (),
     noise: float = 0.0,
+    per_token: bool = False,
     label: str = "picks",
-) -> tuple[Ints, list[float | None]]:
+) -> Greedy:
     """Take the row with the largest gain, again and again; the picks are those of scoring every row at every step.
 
     A gain that was computed earlier bounds today's from above, so only rows whose bound reaches the best gain found so far are
@@ -37,40 +56,75 @@ def lazy_greedy(
 
     Args:
         bounds: (n,) the gain of each row by itself (or anything above it).
-        size: how many rows in all.
+        room: which rows may be taken, and how many; it is used up.
         gains_of: from row numbers to their gains today, the same numbers whichever rows are asked together.
         take: told of each pick.
-        start: rows that are taken first, without a gain.
+        start: rows that are taken first, whatever their gain.
         noise: gains this much apart count as equal, since they are not computed more exactly.
+        per_token: whether the gain by token decides, where the room counts tokens.
         label: what the progress line says.
-
-    Returns:
-        Rows in picking order, and the gain of each (None for those of `start`).
     """
-    taken = np.zeros(len(bounds), bool)
-    picks = list(start)[:size]
-    gains: list[float | None] = [None] * len(picks)
-    for row in picks:
-        take(row)
-        taken[row] = True
-    heap = [(-bound, row) for row, bound in enumerate(bounds.tolist()) if not taken[row]]
-    heapq.heapify(heap)
-    with track(label, size, "picks") as advance:
-        advance(len(picks))
-        while len(picks) < size:
-            best = -np.inf
-            known: list[tuple[float, int]] = []
-            while heap and -heap[0][0] >= best - abs(best) * TIE - noise:
-                rows = np.array([heapq.heappop(heap)[1] for _ in range(min(BATCH, len(heap)))])
-                found = gains_of(rows)
-                known += zip(found.tolist(), rows.tolist(), strict=True)
-                best = max(best, float(found.max()))
-            row = min(row for gain, row in known if gain >= best - abs(best) * TIE - noise)
-            for gain, other in known:
-                if other != row:
-                    heapq.heappush(heap, (-gain, other))
+    picks: list[int] = []
+    gains: list[float | None] = []
+    total = 0.0
+    for row in start:
+        if not room.full:
+            total += float(gains_of(np.array([row]))[0])
             take(row)
+            room.take(row)
             picks.append(row)
-            gains.append(next(gain for gain, other in known if other == row))
+            gains.append(None)
+    weights = room.weights(per_token)
+    scores = bounds if weights is None else bounds / weights
+    heap = [(-score, row) for row, score in enumerate(scores.tolist()) if room.open[row]]
+    heapq.heapify(heap)
+    # A gain's error counts less for a row of many tokens; the least bounds it for all.
+    noise = noise if weights is None else noise / float(weights.min())
+    with track(label, room.size, "picks") as advance:
+        advance(len(picks))
+        while not room.full:
+            best = -np.inf
+            known: list[tuple[float, int, float]] = []
+            while heap and -heap[0][0] >= best - abs(best) * TIE - noise:
+                popped = [heapq.heappop(heap)[1] for _ in range(min(BATCH, len(heap)))]
+                # What does not fit now never will.
+                rows = np.array([row for row in popped if room.open[row]], np.int64)
+                if len(rows):
+                    found = gains_of(rows)
+                    score = found if weights is None else found / weights[rows]
+                    known += zip(score.tolist(), rows.tolist(), found.tolist(), strict=True)
+                    best = max(best, float(score.max()))
+            row, gain = min((row, gain) for value, row, gain in known if value >= best - abs(best) * TIE - noise)
+            for value, other, _ in known:
+                if other != row:
+                    heapq.heappush(heap, (-value, other))
+            take(row)
+            room.take(row)
+            picks.append(row)
+            gains.append(gain)
+            total += gain
             advance(1)
-    return np.array(picks, np.int64), gains
+    return Greedy(np.array(picks, np.int64), gains, total)
+
+
+def by_tokens(run: Callable[[Room, bool], tuple[Greedy, Picks]], room: Room, per_token: bool | None) -> Picks:
+    """Run greedy by gain, or, under a budget of tokens, by gain per token as well, and keep the better set.
+
+    Gain per token alone can be arbitrarily bad (a tiny row may take the place of a long one that is worth far more), and so can
+    gain alone; the better of the two is within (1 - 1/e) / 2 of the best possible.
+
+    Args:
+        run: from a room and whether to go by gain per token to what was taken and the picks to return.
+        room: what may be picked.
+        per_token: True or False for one of the two alone; None for the better.
+
+    Reference: Leskovec et al. 2007, "Cost-effective outbreak detection in networks" (CELF).
+    """
+    if room.costs is None or per_token is not None:
+        return run(room, bool(per_token))[1]
+    (plain, by_row), (weighed, by_token) = run(room.copy(), False), run(room.copy(), True)
+    better = by_token if weighed.total > plain.total else by_row
+    totals = {"total_by_gain_per_token": weighed.total, "total_by_gain": plain.total, "per_token": better is by_token}
+    how = "per token" if better is by_token else "alone"
+    note = f"greedy by gain {how} was the better of two: {weighed.total:.6g} by gain per token, {plain.total:.6g} by gain alone"
+    return Picks(better.rows, better.gains, better.params | totals, [*better.notes, note])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from variegate.geometry import shared
 from variegate.progress import track
+from variegate.strategies.room import Room
 
 __all__ = ["Incidence", "Pruning", "greedy_cover", "prune_order", "token_incidence", "topic_incidence"]
 
@@ -151,23 +152,34 @@ def prune_order(incidence: Incidence) -> Pruning:
     return Pruning(retired, dropped_at, rows_left, types_left)
 
 
-def greedy_cover(incidence: Incidence, size: int, allowed: NDArray[np.bool_]) -> Ints:
-    """Choose rows that cover the most types, greedily, until `size` rows are chosen or nothing more can be covered.
+def greedy_cover(incidence: Incidence, room: Room, allowed: NDArray[np.bool_], *, per_token: bool = False) -> Ints:
+    """Choose rows that cover the most types, greedily, until there is no room or nothing more can be covered.
 
     Lazy, since gains only fall: the choice is that of plain greedy; ties go to the lowest row.
+
+    Args:
+        incidence: which rows carry which types.
+        room: what may be chosen; it is used up.
+        allowed: (n,) which rows may be.
+        per_token: whether the gain by token decides, where the room counts tokens.
     """
     covered = np.zeros(incidence.types, bool)
     counts = np.diff(incidence.row_starts)
-    heap = [(-int(counts[row]), int(row)) for row in np.flatnonzero(allowed & (counts > 0))]
+    weights = room.weights(per_token)
+    weight = np.ones(incidence.rows) if weights is None else weights
+    heap = [(-float(counts[row] / weight[row]), int(row)) for row in np.flatnonzero(allowed & (counts > 0))]
     heapq.heapify(heap)
     chosen: list[int] = []
-    while heap and len(chosen) < size:
+    while heap and not room.full:
         bound, row = heapq.heappop(heap)
-        gain = int((~covered[incidence.of_row(row)]).sum())
+        if not room.open[row]:
+            continue
+        gain = float((~covered[incidence.of_row(row)]).sum() / weight[row])
         if gain < -bound:
             if gain:
                 heapq.heappush(heap, (-gain, row))
             continue
         covered[incidence.of_row(row)] = True
+        room.take(row)
         chosen.append(row)
     return np.array(chosen, np.int64)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.strategies.incidence import Incidence, greedy_cover, prune_order, token_incidence, topic_incidence
+from variegate.strategies.incidence import Incidence, Pruning, greedy_cover, prune_order, token_incidence, topic_incidence
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 from variegate.views.tokens import Tokens
 
@@ -23,7 +24,7 @@ Ints = NDArray[np.int64]
 BAND_LOW, BAND_HIGH = 10, 500
 
 
-def macro(topics: Ints, size: int, *, seed: int, level: float = 100.0) -> Picks:
+def macro(topics: Ints, size: int, *, seed: int, level: float = 100.0, room: Room | None = None) -> Picks:
     """Choose rows that cover a given number of topics.
 
     Args:
@@ -31,16 +32,17 @@ def macro(topics: Ints, size: int, *, seed: int, level: float = 100.0) -> Picks:
         size: how many to choose.
         seed: of the sampling.
         level: 0 (the fewest topics whose rows fill the subset) to 100 (the most that so many rows can cover).
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks, with `k_asked`, `k_realised`, `k_min` and `k_max` in their params.
 
     Reference: Li et al. 2025, "From Macro to Micro", macro level.
     """
-    return _levelled(topic_incidence(topics), size, seed=seed, level=level, owner="macro")
+    return _levelled(topic_incidence(topics), size, room, seed=seed, level=level, owner="macro")
 
 
-def meso(tags: Tokens, size: int, *, seed: int, level: float = 100.0) -> Picks:
+def meso(tags: Tokens, size: int, *, seed: int, level: float = 100.0, room: Room | None = None) -> Picks:
     """Choose rows that cover a given number of tags.
 
     Args:
@@ -48,17 +50,25 @@ def meso(tags: Tokens, size: int, *, seed: int, level: float = 100.0) -> Picks:
         size: how many to choose.
         seed: of the sampling.
         level: 0 (the fewest tags whose rows fill the subset) to 100 (the most that so many rows can cover).
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks, with `k_asked`, `k_realised`, `k_min` and `k_max` in their params.
 
     Reference: Li et al. 2025, "From Macro to Micro", meso level.
     """
-    return _levelled(token_incidence(tags.ids, tags.offsets, 1, None), size, seed=seed, level=level, owner="meso")
+    return _levelled(token_incidence(tags.ids, tags.offsets, 1, None), size, room, seed=seed, level=level, owner="meso")
 
 
 def micro(
-    tokens: Tokens, size: int, *, seed: int, level: float = 100.0, low: int = BAND_LOW, high: int | None = BAND_HIGH
+    tokens: Tokens,
+    size: int,
+    *,
+    seed: int,
+    level: float = 100.0,
+    low: int = BAND_LOW,
+    high: int | None = BAND_HIGH,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows that cover a given number of mid-frequency token types.
 
@@ -69,6 +79,7 @@ def micro(
         level: 0 (the fewest types whose rows fill the subset) to 100 (the most that so many rows can cover).
         low: fewest occurrences of a type in the pool.
         high: most occurrences; None for no bound.
+        room: what may be picked, in place of `size`.
 
     Returns:
         Picks, with `k_asked`, `k_realised`, `k_min` and `k_max` in their params.
@@ -79,15 +90,16 @@ def micro(
         raise bad_parameter("low", "micro", "an int of at least 1", low)
     if high is not None and (not isinstance(high, int) or high < low):
         raise bad_parameter("high", "micro", f"an int of at least low = {low}, or null", high)
-    return _levelled(token_incidence(tokens.ids, tokens.offsets, low, high), size, seed=seed, level=level, owner="micro")
+    return _levelled(token_incidence(tokens.ids, tokens.offsets, low, high), size, room, seed=seed, level=level, owner="micro")
 
 
-def _levelled(incidence: Incidence, size: int, *, seed: int, level: float, owner: str) -> Picks:
+def _levelled(incidence: Incidence, size: int, room: Room | None, *, seed: int, level: float, owner: str) -> Picks:
     """Choose rows that carry a given number of types.
 
     Args:
         incidence: which rows carry which types.
         size: how many rows.
+        room: what may be picked, in place of `size`.
         seed: of the sampling.
         level: from 0 (the fewest types whose rows fill the subset) to 100 (the most that so many rows can cover).
         owner: the strategy, for errors.
@@ -101,17 +113,13 @@ def _levelled(incidence: Incidence, size: int, *, seed: int, level: float, owner
     """
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 <= level <= 100:
         raise bad_parameter("level", owner, "a number in [0, 100]", level)
+    room = Room.of(room, incidence.rows, size)
     order = prune_order(incidence)
-    carriers = int(order.rows_left[0])
-    if carriers < size:
-        raise DataError(
-            f"{owner}: {carriers} of {incidence.rows} rows carry a type at all, so {size} cannot be chosen. Choose 1 to "
-            f"{carriers}."
-        )
-    everything = np.ones(incidence.rows, bool)
-    cover = greedy_cover(incidence, size, everything)
+    if not room.holds(order.dropped_at > 0):
+        _refuse(incidence, order, room, owner)
+    cover = _largest_cover(incidence, room, order.dropped_at > 0)
     k_max = len(np.unique(incidence.of_rows(cover)))
-    last = int(np.flatnonzero(order.rows_left >= size)[-1])
+    last = _last_that_fills(order, room)
     k_min = int(order.types_left[last])
     k_max = max(k_max, k_min)
     asked = round(k_min + level / 100 * (k_max - k_min))
@@ -124,16 +132,49 @@ def _levelled(incidence: Incidence, size: int, *, seed: int, level: float, owner
         candidates = order.dropped_at > 0
         covering = cover
     else:
-        covering = _rarest_first(incidence, candidates, rng)
-        if len(covering) > size:
-            covering = greedy_cover(incidence, size, candidates)
-    rows = _filled(incidence, candidates, covering, size, rng)
+        covering = _rarest_first(incidence, candidates & room.open, rng)
+        if len(room.copy().fill(covering.tolist())) < len(covering):
+            covering = _largest_cover(incidence, room, candidates)
+    room.open &= candidates
+    rows = _filled(incidence, covering, room, rng)
     realised = len(np.unique(incidence.of_rows(rows)))
     params = {
         "level": level, "k_asked": asked, "k_realised": realised, "k_min": k_min, "k_max": k_max,
         "types": incidence.types, "candidates": int(candidates.sum()),
     }  # fmt: skip
-    return Picks(rows, [None] * size, params, [f"{realised:,} types (asked {asked:,}, possible {k_min:,} to {k_max:,})"])
+    note = f"{realised:,} types (asked {asked:,}, possible {k_min:,} to {k_max:,})"
+    return Picks(rows, [None] * len(rows), params, [note])
+
+
+def _refuse(incidence: Incidence, order: Pruning, room: Room, owner: str) -> None:
+    carriers = int(order.rows_left[0])
+    begun = f"{owner}: {carriers} of {incidence.rows} rows carry a type at all"
+    if room.costs is not None:
+        tokens = int(room.costs[order.dropped_at > 0].sum())
+        raise DataError(f"{begun}, {tokens:,} tokens in all, fewer than {room.asked}.")
+    if room.quotas is not None:
+        raise DataError(f"{begun}, too few of some lengths for {room.asked}. Ask for fewer, or match no lengths.")
+    raise DataError(f"{begun}, so {room.size} cannot be chosen. Choose 1 to {carriers}.")
+
+
+def _last_that_fills(order: Pruning, room: Room) -> int:
+    """Return after how many retirements at most the rows that are left still fill the room."""
+    low, high = 0, len(order.rows_left) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if room.holds(order.dropped_at > middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _largest_cover(incidence: Incidence, room: Room, candidates: NDArray[np.bool_]) -> Ints:
+    """Cover as many types as there is room for; where tokens count, by types per token if that covers more."""
+    covers = [greedy_cover(incidence, room.copy(), candidates)]
+    if room.costs is not None:
+        covers.append(greedy_cover(incidence, room.copy(), candidates, per_token=True))
+    return max(covers, key=lambda rows: len(np.unique(incidence.of_rows(rows))))
 
 
 def _rarest_first(incidence: Incidence, candidates: NDArray[np.bool_], rng: np.random.Generator) -> Ints:
@@ -150,27 +191,27 @@ def _rarest_first(incidence: Incidence, candidates: NDArray[np.bool_], rng: np.r
     return np.array(chosen, np.int64)
 
 
-def _filled(incidence: Incidence, candidates: NDArray[np.bool_], covering: Ints, size: int, rng: np.random.Generator) -> Ints:
+def _filled(incidence: Incidence, covering: Ints, room: Room, rng: np.random.Generator) -> Ints:
     """Fill up by drawing a type uniformly, then an unused row of it, until there are enough (second half)."""
-    used = np.zeros(incidence.rows, bool)
-    used[covering] = True
-    chosen = covering[:size].tolist()
-    if len(chosen) == size:
+    open_rows = np.flatnonzero(room.open)
+    chosen = room.fill(covering.tolist()).tolist()
+    if room.full:
         return np.array(chosen, np.int64)
     # Each type's rows in random order, to be taken from the end.
     shuffled = incidence.rows_of[
         np.lexsort((rng.random(len(incidence.rows_of)), np.repeat(np.arange(incidence.types), np.diff(incidence.type_starts))))
     ]
     ends = incidence.type_starts[1:].copy()
-    open_types = np.flatnonzero(np.bincount(incidence.of_rows(np.flatnonzero(candidates)), minlength=incidence.types)).tolist()
-    while len(chosen) < size:
+    open_types = np.flatnonzero(np.bincount(incidence.of_rows(open_rows), minlength=incidence.types)).tolist()
+    while open_types and not room.full:
         at = int(rng.integers(len(open_types)))
         kind = open_types[at]
         while ends[kind] > incidence.type_starts[kind]:
             ends[kind] -= 1
             row = int(shuffled[ends[kind]])
-            if candidates[row] and not used[row]:
-                used[row] = True
+            # A row that does not fit now never will.
+            if room.open[row]:
+                room.take(row)
                 chosen.append(row)
                 break
         else:

@@ -20,7 +20,8 @@ from variegate.geometry import (
     unit_rows,
 )
 from variegate.progress import track
-from variegate.strategies.first import TIE, first_pick, lowest_of_best
+from variegate.strategies.first import TIE, first_of, lowest_of_best
+from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
 __all__ = ["novelselect"]
@@ -56,6 +57,8 @@ def novelselect(
     spacing: float | None = None,
     quality: Floats | None = None,
     gamma: float = 1.0,
+    per_token: bool = False,
+    room: Room | None = None,
 ) -> Picks:
     """Choose rows greedily by novelty with respect to the picks so far.
 
@@ -81,32 +84,34 @@ def novelselect(
             2 in a redundant pool, where at least one row in a hundred is a near-duplicate of another, and 0 elsewhere.
         quality: (n,) of at least 0; None for no quality.
         gamma: strength of the quality; 0 for none.
+        per_token: under a budget, whether v(x) is divided by the row's tokens.
+        room: what may be picked, in place of `size`; rows that are owned are the first of the earlier picks.
 
     Returns:
-        Picks; a pick's gain is its v(x), times quality(x)^gamma.
+        Picks; a pick's gain is its v(x), times quality(x)^gamma, by the token with `per_token`.
 
     Reference: Yang et al. 2025, "Measuring Data Diversity for Instruction Tuning", ACL, algorithm 1.
     """
     _check(k, alpha, beta, density_of, duplicates, closeness, spacing)
     if not np.isfinite(gamma) or gamma < 0:
         raise bad_parameter("gamma", "novelselect", "a number of at least 0", gamma)
+    room = Room.of(room, len(x), size)
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
     points = _density_rows(x, reference, groups, duplicates, closeness, k)
     sigma = density(x, points, k=k, beta=beta)
-    start = _first(first, x, sigma, seed, alpha)
     params: dict[str, Any] = {
-        "first": start,
         "density_median": float(np.median(sigma)),
         "density_max": float(sigma.max()),
         "reference_rows": len(points),
     }
     notes = []
+    start = _first(first, x, sigma, seed, alpha, room, groups)
+    if start is not None:
+        params["first"] = start
     if groups is not None:
-        start = int(groups.representative[start]) if first is None or isinstance(first, str) else start
         if spacing is None:
             spacing = SPACING if groups.collapsed >= REDUNDANT * len(x) else 0.0
         params |= {
-            "first": start,
             "near_duplicate_radius": groups.radius,
             "near_duplicate_rows": groups.collapsed,
             "spacing": spacing,
@@ -117,12 +122,13 @@ def novelselect(
         )
     distance = spacing * groups.radius if groups is not None and spacing else 0.0
     worth = None if quality is None or gamma == 0 else np.asarray(quality, np.float64) ** gamma
-    rows, gains, spaced = _greedy(x, sigma, size, start, alpha, density_of, groups, distance, worth)
+    if (weights := room.weights(per_token)) is not None:
+        worth = (1.0 if worth is None else worth) / weights
+    rows, gains, spaced = _greedy(x, sigma, room, start, alpha, density_of, groups, distance, worth)
     if distance:
         params["spaced_picks"] = spaced
-        notes.append(
-            f"picks are at least {distance:.3g} apart" + (f", but for the last {size - spaced:,}" if spaced < size else "")
-        )
+        closer = f", but for the last {len(rows) - spaced:,}" if spaced < len(rows) else ""
+        notes.append(f"picks are at least {distance:.3g} apart{closer}")
     return Picks(rows, gains, params, notes)
 
 
@@ -158,20 +164,36 @@ def _density_rows(
     return np.asarray(points[groups.representatives])
 
 
-def _first(first: int | str | None, x: NDArray[Any], sigma: Floats, seed: int, alpha: float) -> int:
-    if first == "most_novel":
+def _first(
+    first: int | str | None,
+    x: NDArray[Any],
+    sigma: Floats,
+    seed: int,
+    alpha: float,
+    room: Room,
+    groups: NearDuplicates | None,
+) -> int | None:
+    """Return the row to begin with; None where there are owned rows, after which every pick goes by its score."""
+    if first == "most_novel" and not len(room.owned):
         statistic = Novelty(len(x), sigma, alpha=alpha, density_of="self", include_self=True)
         over_pairs(x, [statistic])
         novelty = statistic.result()
-        return lowest_of_best(np.arange(len(x)), novelty)
-    return first_pick(first, len(x), seed, "novelselect")
+        rows = np.flatnonzero(room.open)
+        start = [lowest_of_best(rows, novelty[rows])]
+    else:
+        start = first_of(first, room, seed, "novelselect", drawn=True)
+    if not start:
+        return None
+    chosen = first is not None and not isinstance(first, str)
+    stands_for = start[0] if groups is None or chosen else int(groups.representative[start[0]])
+    return stands_for if room.open[stands_for] else start[0]
 
 
 def _greedy(
     x: NDArray[Any],
     sigma: Floats,
-    size: int,
-    start: int,
+    room: Room,
+    start: int | None,
     alpha: float,
     density_of: str,
     groups: NearDuplicates | None = None,
@@ -190,40 +212,55 @@ def _greedy(
     unit = np.empty((n, d), np.float32)
     for low in range(0, n, 8192):
         unit[low : low + 8192] = unit_rows(x[low : low + 8192])
-    picked = np.empty((size, d))
-    weights = proximity_weights(size, alpha)
+    owned = len(room.owned)
+    most = owned + room.size
+    # Owned rows first, then the picks.
+    rows = np.empty(most, np.int64)
+    picked = np.empty((most, d))
+    weights = proximity_weights(most, alpha)
     # What a float32 product of unit vectors of this dimension can be off by.
     slack = np.float32(2e-7 + 1e-7 * d**0.5)
     bound = np.zeros(n)
     scored = np.zeros(n, np.int64)  # the number of picks that `bound` is exact for
-    candidates = _Candidates(x, groups, spacing, float(slack))
-    rows = np.empty(size, np.int64)
-    rows[0] = start
-    gains: list[float | None] = [None]
-    with track("novelselect", size, "picks") as advance:
-        for count in range(1, size):
-            last = int(rows[count - 1])
-            picked[count - 1] = unit_rows(x[last : last + 1])[0]
-            reach = np.subtract(1 + slack, unit @ unit[last])
-            bound += reach * _pair_density(sigma, sigma[last], density_of) * weights[count - 1]
-            allowed = candidates.after(last, count, reach)
-            so_far = picked[:count], sigma[rows[:count]], weights[:count]
-            best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed, worth)
-            rows[count] = best
+    candidates = _Candidates(x, groups, spacing, float(slack), room)
+    gains: list[float | None] = []
+
+    def note(row: int, count: int) -> None:
+        rows[count] = row
+        picked[count] = unit_rows(x[row : row + 1])[0]
+        reach = np.subtract(1 + slack, unit @ unit[row])
+        bound[:] += reach * _pair_density(sigma, sigma[row], density_of) * weights[count]
+        candidates.note(row, reach)
+
+    for count, row in enumerate(room.owned.tolist()):
+        note(row, count)
+    count = owned
+    with track("novelselect", room.size, "picks") as advance:
+        while not room.full:
+            if start is not None and count == owned:
+                best, score = start, None
+            else:
+                allowed = candidates.allowed(count - owned)
+                so_far = picked[:count], sigma[rows[:count]], weights[:count]
+                best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed, worth)
             gains.append(score)
+            room.take(best)
+            note(best, count)
+            count += 1
             advance(1)
-    return rows, gains, candidates.spaced if candidates.spaced is not None else size
+    return rows[owned:count].copy(), gains, candidates.spaced if candidates.spaced is not None else count - owned
 
 
 class _Candidates:
     """Which rows may be picked next: while there are any, those that are neither copies nor close to a pick.
 
     A row's standing is 0 for an open one, 1 for one closer to a pick than the spacing, 2 for one that another row stands
-    for, 3 for a pick. The open ones come first, then those of standing 1, then of standing 2.
+    for, 3 for a pick. The open ones come first, then those of standing 1, then of standing 2; there must be room for each.
     """
 
-    def __init__(self, x: NDArray[Any], groups: NearDuplicates | None, spacing: float, slack: float) -> None:
+    def __init__(self, x: NDArray[Any], groups: NearDuplicates | None, spacing: float, slack: float, room: Room) -> None:
         self.x = x
+        self.room = room
         self.spacing = spacing
         self.slack = slack
         self.spaced: int | None = None
@@ -233,8 +270,8 @@ class _Candidates:
         parts = [np.linalg.norm(np.asarray(x[at : at + 8192], np.float64), axis=1) for at in range(0, len(x), 8192)]
         self.norms = np.concatenate(parts)
 
-    def after(self, pick: int, count: int, reach: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Take note of the `count`-th pick, given bounds on all cosine distances to it; return who may be next."""
+    def note(self, pick: int, reach: NDArray[np.float32]) -> None:
+        """Take note of a pick, given bounds on all cosine distances to it."""
         self.standing[pick] = 3
         stands_for = self.representative[pick]
         if self.standing[stands_for] == 0:
@@ -242,13 +279,16 @@ class _Candidates:
             self.standing[stands_for] = 2
         if self.spacing and self.spaced is None:
             self._close_to(pick, reach)
+
+    def allowed(self, count: int) -> NDArray[np.bool_]:
+        """Return which rows may be the pick after `count` others."""
         for worst in (0, 1, 2):
-            allowed = self.standing <= worst
+            allowed = (self.standing <= worst) & self.room.open
             if allowed.any():
                 if worst and self.spacing and self.spaced is None:
                     self.spaced = count
                 return np.asarray(allowed)
-        raise AssertionError("as many picks as rows")
+        raise AssertionError("there is room, but no row")
 
     def _close_to(self, pick: int, reach: NDArray[np.float32]) -> None:
         product = self.norms * self.norms[pick]

@@ -40,12 +40,14 @@ class StrategySpec:
 
     Attributes:
         name: what `--strategy` takes.
-        function: from (view, size, seed, options) to picks; a parameter `reference` gets the same view of the reference.
+        function: from (view, size, seed, options) to picks. A parameter `reference` gets the same view of the reference,
+            `quality` a column of numbers in [0, 1], `room` what may be picked where that is more than a number of rows.
         view: "vectors", "topics", "tags", "tokens" or "vectors+tokens" (a pair); None where only the number of rows matters.
         does: one line for people.
         cost: for k picks among n rows of d dimensions.
         when: when to use it.
         source: where it is defined.
+        extends: whether rows that are owned already change what is worth picking.
     """
 
     name: str
@@ -55,6 +57,7 @@ class StrategySpec:
     cost: str
     when: str
     source: str
+    extends: bool = False
 
     @property
     def levelled(self) -> bool:

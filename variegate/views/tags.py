@@ -58,6 +58,11 @@ class Tags(Tokens):
         part = super().take(rows)
         return Tags(part.ids, part.offsets, self.names)
 
+    def followed_by(self, other: Tokens) -> Tags:
+        """Return these samples' tags and then those of others."""
+        joined = super().followed_by(other)
+        return Tags(joined.ids, joined.offsets, self.names | (other.names if isinstance(other, Tags) else {}))
+
 
 def tag_id(tag: str) -> int:
     """Return the number of a tag: a hash, so that a tag has the same number in every data set."""

@@ -75,6 +75,10 @@ class Tokens:
         at = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
         return Tokens(np.asarray(self.ids[at]), offsets)
 
+    def followed_by(self, other: Tokens) -> Tokens:
+        """Return these texts' tokens and then those of others, made by the same tokenizer."""
+        return Tokens(np.concatenate([self.ids, other.ids]), np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]))
+
 
 def wordllama_file(folder: str, name: str) -> Path:
     """Return the path of a file that the package wordllama carries, without importing that package.

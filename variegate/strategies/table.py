@@ -1,0 +1,81 @@
+"""The table of strategies: one row each, and nothing else names them."""
+
+from __future__ import annotations
+
+from variegate.strategies.clustered import k_means, semdedup
+from variegate.strategies.coverage import blend, token_coverage
+from variegate.strategies.dpp import dpp
+from variegate.strategies.facility import facility_location
+from variegate.strategies.kcenter import k_center
+from variegate.strategies.levels import macro, meso, micro
+from variegate.strategies.novel import novelselect
+from variegate.strategies.random import random
+from variegate.strategies.spec import StrategySpec
+from variegate.strategies.spread import max_sum, repr_filter
+from variegate.strategies.tagged import instag
+
+__all__ = ["STRATEGIES"]
+
+STRATEGIES: dict[str, StrategySpec] = {
+    spec.name: spec
+    for spec in (
+        StrategySpec(
+            "novelselect", novelselect, "vectors", "greedy by novelty: density-aware distance to the picks so far",
+            "k n d, and the neighbours once", "diverse sets that predict performance best", "Yang et al. 2025", extends=True,
+        ),
+        StrategySpec(
+            "k_center", k_center, "vectors", "farthest first: no row is far from a chosen one",
+            "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018", extends=True,
+        ),
+        StrategySpec(
+            "facility_location", facility_location, "vectors", "every row of the pool is near to a chosen one: exact lazy greedy",
+            "n^2 d, then k n d", "a subset that stands for the pool; with --quality it is QDIT",
+            "Nemhauser et al. 1978; Bukharin & Zhao 2024", extends=True,
+        ),
+        StrategySpec(
+            "dpp", dpp, "vectors", "largest volume: greedy MAP of a determinantal point process; at most the kernel's rank",
+            "k^2 n", "small, maximally different sets", "Chen et al. 2018", extends=True,
+        ),
+        StrategySpec(
+            "max_sum", max_sum, "vectors", "largest sum of cosine distances", "k n d", "a baseline: the rim of the pool",
+            "Ravi et al. 1994", extends=True,
+        ),
+        StrategySpec(
+            "repr_filter", repr_filter, "vectors", "in order of quality (or at random), nothing too like what is kept",
+            "k n d", "quality first, without near-repeats", "Liu et al. 2024", extends=True,
+        ),
+        StrategySpec(
+            "k_means", k_means, "vectors", "equally many rows of each cluster", "n c d an iteration",
+            "balance over regions", "a common baseline",
+        ),
+        StrategySpec(
+            "semdedup", semdedup, "vectors", "drops the rows most like another inside k-means clusters", "n^2 d / clusters",
+            "thin a redundant pool out", "Abbas et al. 2023", extends=True,
+        ),
+        StrategySpec(
+            "instag", instag, "tags", "rows with many tags first, as long as they bring new ones", "t a pass",
+            "complex and varied instructions", "Lu et al. 2023", extends=True,
+        ),
+        StrategySpec(
+            "token_coverage", token_coverage, "tokens", "greedy maximum of sum over token types of log(1 + occurrences)",
+            "t, then lazily", "micro diversity as an objective", "Lin & Bilmes 2011", extends=True,
+        ),
+        StrategySpec(
+            "blend", blend, "vectors+tokens", "weighted sum of token coverage and facility location", "n^2 d, then k n d",
+            "micro and macro at once", "both of these", extends=True,
+        ),
+        StrategySpec(
+            "macro", macro, "topics", "covers a given share of the possible topics: --level 0 to 100",
+            "n log n", "control the diversity of subjects at a fixed size", "Li et al. 2025",
+        ),
+        StrategySpec(
+            "meso", meso, "tags", "covers a given share of the possible tags: --level 0 to 100",
+            "t log t", "control the diversity of tags at a fixed size", "Li et al. 2025",
+        ),
+        StrategySpec(
+            "micro", micro, "tokens", "covers a given share of the possible mid-frequency tokens: --level 0 to 100",
+            "t log t", "control the diversity of wording; on responses it predicts performance best", "Li et al. 2025",
+        ),
+        StrategySpec("random", random, None, "uniform", "n", "the baseline, and a representative sample", "none"),
+    )
+}  # fmt: skip

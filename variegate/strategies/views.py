@@ -1,0 +1,93 @@
+"""What a strategy looks at: the view of a corpus that it takes, and its quality column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.corpus import Corpus, same_dimensions
+from variegate.data.record import Side
+from variegate.errors import DataError
+from variegate.views.clusters import is_clustering
+
+__all__ = ["ViewSettings", "joined", "quality_of"]
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How texts become vectors, tokens, topics and tags.
+
+    Attributes:
+        side: which texts.
+        embedder: see `variegate list embedders`.
+        tokenizer: see `variegate list tokenizers`.
+        topics: see `variegate list topics`.
+        tags: see `variegate list tags`.
+    """
+
+    side: Side
+    embedder: str
+    tokenizer: str
+    topics: str
+    tags: str
+
+    def view(self, kind: str | None, corpus: Corpus, fitted_on: Corpus) -> Any:
+        """Return what a strategy takes.
+
+        Args:
+            kind: the `view` of its row in the table.
+            corpus: of which.
+            fitted_on: the corpus whose clusters and keyphrases count.
+        """
+        if kind == "vectors":
+            return corpus.vectors(self.side, self.embedder)
+        if kind == "vectors+tokens":
+            return corpus.vectors(self.side, self.embedder), corpus.tokens(self.side, self.tokenizer)
+        if kind == "topics":
+            return corpus.topics(self.side, self.topics, self.embedder, fitted_on)
+        if kind == "tags":
+            return corpus.tags(self.side, self.tags, fitted_on)
+        return corpus.tokens(self.side, self.tokenizer) if kind == "tokens" else len(corpus)
+
+    def params(self, kind: str | None, corpus: Corpus) -> dict[str, Any]:
+        """Return which of the settings the view depends on, for the record."""
+        made_by = {"embedder": "given vectors" if corpus.given_vectors is not None else self.embedder}
+        if kind == "vectors":
+            return {"side": self.side, **made_by}
+        if kind == "vectors+tokens":
+            return {"side": self.side, "tokenizer": self.tokenizer, **made_by}
+        if kind == "topics":
+            return {"side": self.side, "topics": self.topics, **(made_by if is_clustering(self.topics) else {})}
+        if kind == "tags":
+            return {"side": self.side, "tags": self.tags}
+        return {"side": self.side, "tokenizer": self.tokenizer} if kind == "tokens" else {}
+
+
+def joined(kind: str | None, view: Any, other: Any, corpus: Corpus, extended: Corpus) -> Any:
+    """Return the view of a pool's rows and then of the rows that it extends."""
+    if kind == "vectors":
+        same_dimensions(corpus, view, extended, other)
+        return np.concatenate([view, other])
+    if kind == "vectors+tokens":
+        return tuple(
+            joined(one, mine, theirs, corpus, extended) for one, mine, theirs in zip(kind.split("+"), view, other, strict=True)
+        )
+    return view + other if kind is None else view.followed_by(other)
+
+
+def quality_of(corpus: Corpus, column: str) -> NDArray[np.float64]:
+    """Return a column of numbers, scaled so that the least is 0 and the largest 1.
+
+    Raises:
+        DataError: a value is no finite number; the message names the row.
+    """
+    values = corpus.column(column)
+    for row, value in enumerate(values):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+            raise DataError(f"{corpus.where(row)}: the quality '{column}' must be a finite number. Got {value!r} instead.")
+    numbers = np.array(values, np.float64)
+    spread = numbers.max() - numbers.min()
+    return (numbers - numbers.min()) / spread if spread else np.ones(len(numbers))
