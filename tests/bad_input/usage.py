@@ -151,7 +151,7 @@ COMMANDS = [
         ("0", r"int in \[1, 12\], the rows of pool\.jsonl. Got 0"), ("-4", "Got -4 instead"), ("13", "Got 13 instead"),
         ("ten", "'ten' is not a valid integer"), ("3.5", "'3.5' is not a valid integer"), ("''", "'' is not a valid integer"),
     )),
-    usage("select pool.jsonl -o out.jsonl", "Missing option '--size'"),
+    usage("select pool.jsonl -o out.jsonl", "takes either a size"),
     usage("select three.npy --size 4 -o out.json", r"int in \[1, 3\], the rows of three\.npy"),
     usage("select pool.jsonl --size 3 -o out.jsonl --seed x", "'x' is not a valid integer"),
     usage("select pool.jsonl --size 3 -o out.jsonl --seed -1", "seed.*-1"),

@@ -19,6 +19,7 @@ from variegate.cli.options import (
     side_option,
     values,
 )
+from variegate.data.record import SIDES
 from variegate.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ __all__ = ["select_command"]
 
 @click.command("select")
 @click.argument("pool")
-@click.option("--size", type=int, required=True, metavar="N", help="How many rows to choose.")
+@click.option("--size", type=int, metavar="N", help="How many rows to choose.")
+@click.option("--budget-tokens", type=int, metavar="T", help="How many tokens to choose, in place of --size.")
+@click.option(
+    "--budget-side", type=click.Choice(SIDES), default="both", show_default=True, help="Whose tokens count against the budget."
+)
 @click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
@@ -41,6 +46,9 @@ __all__ = ["select_command"]
     "--level", type=float, metavar="P", help="How much of the possible diversity macro, meso and micro are to have, 0 to 100 %."
 )
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
+@click.option("--extend", "--existing", metavar="DATA", help="Data that is owned already; what is chosen adds to it.")
+@click.option("--length-range", metavar="LOW:HIGH", help="Only rows whose response has so many tokens, such as 20:2000.")
+@click.option("--match-length", metavar="DATA|pool", help="Choose so that lengths of responses are distributed as in DATA.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @device_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
@@ -51,7 +59,9 @@ __all__ = ["select_command"]
 @data_options
 def select_command(
     pool: str,
-    size: int,
+    size: int | None,
+    budget_tokens: int | None,
+    budget_side: str,
     strategy: str,
     side: str,
     embedder: str,
@@ -60,6 +70,9 @@ def select_command(
     tags: str,
     level: float | None,
     reference: str | None,
+    extend: str | None,
+    length_range: str | None,
+    match_length: str | None,
     quality: str | None,
     seed: int,
     settings: tuple[str, ...],
@@ -81,6 +94,8 @@ def select_command(
     variegate select pool.jsonl --size 1000 -o subset.jsonl
     variegate select pool.parquet --size 500 --strategy k_center --set metric=cosine -o subset.parquet
     variegate select pool.jsonl --size 1000 --strategy micro --side response --level 100 -o subset.jsonl
+    variegate select pool.jsonl --budget-tokens 1000000 --strategy facility_location -o subset.jsonl
+    variegate select pool.jsonl --size 1000 --extend owned.jsonl -o more.jsonl
     """
     from variegate.data.write import check_writable
     from variegate.storage import check_target
@@ -101,35 +116,46 @@ def select_command(
         check_target(beside)
     params = values(settings)
     reserved = {
-        "data", "size", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level", "reference", "quality", "seed",
+        "data", "size", "budget_tokens", "budget_side", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level",
+        "reference", "extend", "length_range", "match_length", "quality", "seed",
     } & params.keys()  # fmt: skip
     if reserved:
         name = min(reserved)
-        own = "the argument POOL" if name == "data" else f"the option --{name}"
+        own = "the argument POOL" if name == "data" else f"the option --{name.replace('_', '-')}"
         raise ParameterError(f"--set {name}=... is no parameter of a strategy: give {own} instead.")
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
-    refuse_overwriting([output, beside, listed if on_bad_row == "skip" else None], [pool, reference, embedder])
+    refuse_overwriting(
+        [output, beside, listed if on_bad_row == "skip" else None], [pool, reference, embedder, extend, match_length]
+    )
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)
-    report_skipped([corpus, against] if against is not None else [corpus], listed)
+    against, owned, target = (
+        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet)
+        for one in (reference, extend, match_length)
+    )
+    report_skipped([one for one in (corpus, against, owned, target) if one is not None and not isinstance(one, str)], listed)
     if level is not None:
         params["level"] = level
     selection = select(
-        corpus, size, strategy, side=side, embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags, reference=against,
-        quality=quality, seed=seed, **params,
+        corpus, size, strategy, budget_tokens=budget_tokens, budget_side=budget_side, length_range=length_range,
+        match_length=target, extend=owned, side=side, embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags,
+        reference=against, quality=quality, seed=seed, **params,
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", quiet)
-    _write(corpus, selection, output, quiet)
+    _write(corpus, selection, output, tokenizer, quiet)
 
 
-def _write(corpus: Corpus, selection: Selection, output: Path, quiet: bool) -> None:
+def _write(corpus: Corpus, selection: Selection, output: Path, tokenizer: str, quiet: bool) -> None:
     from variegate.storage import whole_file, whole_files
+    from variegate.strategies import tokens_by_side
 
+    part = corpus.take(selection.indices)
     record = selection.as_dict()
     # In the record rows are numbered as in the pool's files, also where bad rows were left out.
     record["indices"] = corpus.numbers[selection.indices].tolist()
     record["pool"]["skipped"] = len(corpus.skipped)
+    if corpus.given_vectors is None:
+        record["params"] |= {"tokens": tokens_by_side(part, tokenizer), "tokenizer": tokenizer}
     text = json.dumps(record) + "\n"
     if corpus.given_vectors is not None:
         with whole_file(output) as temporary:
@@ -138,6 +164,8 @@ def _write(corpus: Corpus, selection: Selection, output: Path, quiet: bool) -> N
         return
     beside = output.with_name(output.name + ".selection.json")
     with whole_files(output, beside) as (rows_path, record_path):
-        corpus.take(selection.indices).write(rows_path, named=output)
+        part.write(rows_path, named=output)
         record_path.write_text(text, encoding="utf-8")
+    tokens = ", ".join(f"{side} {count:,}" for side, count in record["params"]["tokens"].items())
     say(f"{selection.n:,} of {len(corpus):,} rows written to {output}, how they were chosen to {beside}", quiet)
+    say(f"tokens by side ({tokenizer}): {tokens}", quiet)
