@@ -19,6 +19,7 @@ from variegate.strategies.dpp import dpp
 from variegate.strategies.facility import facility_location
 from variegate.strategies.kcenter import k_center
 from variegate.strategies.levels import macro, meso, micro
+from variegate.strategies.mig import mig
 from variegate.strategies.novel import novelselect
 from variegate.strategies.random import random
 from variegate.strategies.spec import Picks, Selection, StrategySpec
@@ -68,6 +69,11 @@ STRATEGIES: dict[str, StrategySpec] = {
         StrategySpec(
             "instag", instag, "tags", "rows with many tags first, as long as they bring new ones", "t a pass",
             "complex and varied instructions", "Lu et al. 2023",
+        ),
+        StrategySpec(
+            "mig", mig, "tag graph", "most information on a graph of tags, shared among like ones: exact lazy greedy",
+            "T^2 d for T tags, then lazily", "covers many subjects evenly, near-synonyms counted once; weighs --quality",
+            "Chen et al. 2025",
         ),
         StrategySpec(
             "token_coverage", token_coverage, "tokens", "greedy maximum of sum over token types of log(1 + occurrences)",
@@ -144,7 +150,11 @@ def select(
     spec = _spec_of(strategy)
     arguments: dict[str, Any] = dict(params)
     known = inspect.signature(spec.function).parameters
-    own = [name for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference", "quality")]
+    own = [
+        name
+        for name, one in known.items()
+        if one.kind == one.KEYWORD_ONLY and name not in ("seed", "reference", "quality", "existing")
+    ]
     if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
         check_options(spec.name, {name: known[name].default for name in own}, params)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -204,6 +214,8 @@ def _view(spec: StrategySpec, corpus: Corpus, side: Side, embedder: str, tokeniz
         return corpus.topics(side, topics, embedder, corpus)
     if spec.view == "tags":
         return corpus.tags(side, tags, corpus)
+    if spec.view == "tag graph":
+        return corpus.tags(side, tags, corpus), corpus.tag_vectors(side, tags, embedder, corpus)
     return corpus.tokens(side, tokenizer) if spec.view == "tokens" else len(corpus)
 
 
@@ -219,6 +231,8 @@ def _view_params(
         return {"side": side, "topics": topics, **(made_by if is_clustering(topics) else {})}
     if spec.view == "tags":
         return {"side": side, "tags": tags}
+    if spec.view == "tag graph":
+        return {"side": side, "tags": tags, "embedder": embedder}
     return {"side": side, "tokenizer": tokenizer} if spec.view == "tokens" else {}
 
 

@@ -1,4 +1,4 @@
-"""The one lazy loop for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
+"""The lazy loops for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from variegate.progress import track
 from variegate.strategies.first import TIE
 
-__all__ = ["lazy_greedy"]
+__all__ = ["lazy_greedy", "tracked_greedy"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Candidates whose gains are computed together.
 BATCH = 32
+# And at most, where it is known which gains are out of date.
+MANY = 1024
 
 
 def lazy_greedy(
@@ -74,3 +76,49 @@ def lazy_greedy(
             gains.append(next(gain for gain, other in known if other == row))
             advance(1)
     return np.array(picks, np.int64), gains
+
+
+def tracked_greedy(
+    gains: Floats, size: int, gains_of: Callable[[Ints], Floats], take: Callable[[int], Ints], *, label: str = "picks"
+) -> tuple[Ints, list[float | None]]:
+    """Do as :func:`lazy_greedy` where a pick changes the gains of few rows, and says of which.
+
+    A gain that no pick has touched is still exact, so many rows with the same gain cost nothing. Two passes over n numbers a
+    pick, in return.
+
+    Args:
+        gains: (n,) the gain of each row by itself, exact.
+        size: how many rows in all, at most n.
+        gains_of: from row numbers to their gains today, the same numbers whichever rows are asked together.
+        take: told of each pick; returns the rows whose gains it may have lowered.
+        label: what the progress line says.
+
+    Returns:
+        Rows in picking order, and the gain of each.
+    """
+    bounds = np.array(gains, np.float64)
+    taken, stale = np.zeros(len(bounds), bool), np.zeros(len(bounds), bool)
+    picks = np.empty(size, np.int64)
+    found: list[float | None] = []
+    with track(label, size, "picks") as advance:
+        for at in range(size):
+            best = float(bounds.max(where=~stale, initial=-np.inf))
+            while True:
+                floor = best - abs(best) * TIE
+                due = np.flatnonzero(stale & (bounds >= floor))
+                if not len(due):
+                    break
+                if len(due) > MANY:
+                    due = due[np.argpartition(-bounds[due], MANY)[:MANY]]
+                bounds[due] = gains_of(due)
+                stale[due] = False
+                best = max(best, float(bounds[due].max()))
+            row = int(np.argmax(bounds >= floor))
+            found.append(float(bounds[row]))
+            picks[at] = row
+            touched = take(row)
+            taken[row] = True
+            bounds[row] = -np.inf
+            stale[touched] = ~taken[touched]
+            advance(1)
+    return picks, found

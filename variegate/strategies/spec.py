@@ -41,7 +41,8 @@ class StrategySpec:
     Attributes:
         name: what `--strategy` takes.
         function: from (view, size, seed, options) to picks; a parameter `reference` gets the same view of the reference.
-        view: "vectors", "topics", "tags", "tokens" or "vectors+tokens" (a pair); None where only the number of rows matters.
+        view: "vectors", "topics", "tags", "tokens", "vectors+tokens" (a pair) or "tag graph" (a pair of tags and the vectors
+            of their names); None where only the number of rows matters.
         does: one line for people.
         cost: for k picks among n rows of d dimensions.
         when: when to use it.
