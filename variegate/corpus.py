@@ -235,8 +235,8 @@ class Corpus:
         found = self.tags(side, tags, fitted_on)
         if embedder.startswith("column:") or embedder.lower().endswith(".npy"):
             raise ParameterError(
-                f"The embedder {embedder!r} holds vectors of rows, and a graph of tags needs those of the tags' names. Pass one that "
-                "embeds texts, such as static (variegate list embedders)."
+                f"The embedder {embedder!r} holds vectors of rows, and a graph of tags needs those of the tags' names. Pass one "
+                "that embeds texts, such as static (variegate list embedders)."
             )
 
         def build() -> tuple[Corpus, Vectors]:

