@@ -138,6 +138,8 @@ def test_nothing_shared_is_coverage_of_tags():
         assert found.rows.tolist() == expected.rows.tolist()
         assert found.gains == pytest.approx(expected.gains, rel=1e-12)
         assert found.params["edges"] == 0
+    # Tags that have nothing to do with each other are no neighbours, whatever the threshold.
+    assert mig((Tokens.from_lists([[1], [2]]), np.array([[1, -0.2], [0.2, 1]])), 1, seed=0, threshold=0.0).params["edges"] == 0
     # Tags with one vector between them are neighbours at 1.
     assert mig((Tokens.from_lists([[1], [2]]), np.array([[1, 2, 3], [2, 4, 6.0]])), 1, seed=0, threshold=1.0).params["edges"] == 1
 
@@ -203,6 +205,7 @@ def test_picks_do_not_depend_on_blocks_and_threads(threads, monkeypatch):
     expected = mig(view, 200, seed=0, threshold=0.95)
     monkeypatch.setattr("variegate.geometry.cosine.ROWS", 7)
     monkeypatch.setattr("variegate.geometry.cosine.BLOCK_BYTES", 2000)
+    monkeypatch.setattr(importlib.import_module("variegate.strategies.mig"), "ROWS", 11)
     with threadpool_limits(threads):
         found = mig(view, 200, seed=3, threshold=0.95)
     assert (found.rows.tolist(), found.gains) == (expected.rows.tolist(), expected.gains)
@@ -247,6 +250,12 @@ def test_equal_gains_that_no_pick_touches_are_not_computed_again():
     assert asked == [0, 1, 2]
 
 
+def test_gains_that_differ_by_rounding_alone_are_equal():
+    start = np.array([0.5, 1.0, 1 + 4e-16, 1.0])
+    nothing = np.empty(0, np.int64)
+    assert tracked_greedy(start, 4, lambda rows: start[rows], lambda row: nothing)[0].tolist() == [1, 2, 3, 0]
+
+
 VIEW = Tokens.from_lists([[1], [2], [1, 2]]), np.eye(2)
 
 
@@ -282,10 +291,10 @@ def test_what_cannot_be_done_is_an_error(view, options, message):
 def test_a_graph_that_would_fill_the_memory_is_an_error(monkeypatch):
     view = graph_view(*pool())
     module = importlib.import_module("variegate.strategies.mig")
-    monkeypatch.setattr(module, "MOST_ENTRIES", 150)
+    monkeypatch.setattr(module, "MOST_IN_GRAPH", 150)
     with pytest.raises(vg.DataError, match=r"mig: the graph of tags would take more than 150 entries\. Pass a larger threshold"):
         mig(view, 2, seed=0, threshold=0.0)
-    monkeypatch.setattr(module, "MOST_ENTRIES", 40)
+    monkeypatch.setattr(module, "MOST_GIVEN", 40)
     with pytest.raises(vg.DataError, match="mig: what rows give to tags would take more than 40 entries"):
         mig(view, 2, seed=0, alpha=0.0)
 

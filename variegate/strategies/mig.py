@@ -25,8 +25,9 @@ Sparse = Any
 
 # Chen et al. 2025, appendix A.2.
 THRESHOLD, ALPHA, EXPONENT = 0.9, 1.0, 0.8
-# Of the graph, and of what rows give to tags: 24 bytes each, 3 GiB.
-MOST_ENTRIES = 1 << 27
+# Of the graph, at 50 bytes while it is built, and of what rows give to tags, at 40 bytes: 1.6 and 5 GiB.
+MOST_IN_GRAPH, MOST_GIVEN = 1 << 25, 1 << 27
+ROWS = 8192
 
 
 class TagInformation:
@@ -45,6 +46,11 @@ class TagInformation:
         self.tag_starts, self.rows_of = by_tag.indptr.astype(np.int64), by_tag.indices
         self.held = held.copy()
         self.phi_gain = phi_gain
+
+    def gains_alone(self) -> Floats:
+        """Return what each row would add before the first pick, shape (rows,)."""
+        n = len(self.starts) - 1
+        return np.concatenate([self.gains(np.arange(start, min(start + ROWS, n))) for start in range(0, n, ROWS)])
 
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
@@ -97,7 +103,8 @@ def mig(
 
     The threshold belongs to the embedder: 0.9 is for E5-Mistral, whose cosines are all large.
 
-    Memory: at most 24 bytes for each of 2^27 entries, those of the graph and those of what rows give; more is an error.
+    Memory: 50 bytes for each of at most 2^25 pairs of neighbours, and 40 for each of at most 2^27 pairs of a row and a tag
+    that it gives to; more is an error.
 
     Args:
         view: tags of n rows, and the vectors of the tags by ascending tag number, shape (tags, d), no zero rows.
@@ -141,9 +148,7 @@ def mig(
     given = _given(tags.take(tagged), types, None if quality is None else quality[tagged], split, graph)
     phi_gain = partial(_power_gain, exponent=exponent) if phi == "power" else partial(_exp_gain, rate=rate)
     information = TagInformation(given, held, phi_gain)
-    rows, gains = tracked_greedy(
-        information.gains(np.arange(len(tagged))), size, information.gains, information.take, label="mig"
-    )
+    rows, gains = tracked_greedy(information.gains_alone(), size, information.gains, information.take, label="mig")
     full = information.held[information.held > 0]
     total = float(phi_gain(np.zeros(len(full)), full).sum())
     found = {"nodes": len(types), "edges": (graph.nnz - len(types)) // 2, "information": total}
@@ -162,15 +167,17 @@ def tag_shares(vectors: NDArray[Any], threshold: float, alpha: float, shares: st
     from scipy.sparse import csr_array
 
     n = len(vectors)
-    rows, others, weights = [np.arange(n)], [np.arange(n)], [np.ones(n)]
+    own = np.arange(n, dtype=np.int32)
+    rows, others, weights = [own], [own], [np.ones(n)]
     entries = n
     for low, high, similarity in similar_pairs(vectors, threshold) if alpha else ():
         # A similarity of 0 is none, also where the threshold allows it.
         real = similarity > 0
         entries += 2 * int(real.sum())
-        _check_entries(entries, "the graph of tags")
-        rows += [low[real], high[real]]
-        others += [high[real], low[real]]
+        _check_entries(entries, MOST_IN_GRAPH, "the graph of tags")
+        ends = low[real].astype(np.int32), high[real].astype(np.int32)
+        rows += ends
+        others += ends[::-1]
         weights += [alpha * similarity[real]] * 2
     graph = csr_array((np.concatenate(weights), (np.concatenate(rows), np.concatenate(others))), shape=(n, n))
     # Symmetric, so that one sum serves both.
@@ -191,7 +198,7 @@ def _given(tags: Tokens, types: NDArray[Any], quality: Floats | None, split: boo
     worth = np.ones(len(tags)) if quality is None else np.asarray(quality, np.float64)
     if split:
         worth = worth / np.maximum(1, np.diff(starts))
-    _check_entries(int(np.diff(graph.indptr)[tag].sum()), "what rows give to tags")
+    _check_entries(int(np.diff(graph.indptr)[tag].sum()), MOST_GIVEN, "what rows give to tags")
     given = csr_array((worth[owner], tag, starts), shape=(len(tags), len(types))) @ graph
     given.eliminate_zeros()
     given.sort_indices()
@@ -247,10 +254,10 @@ def _exp_gain(held: Floats, more: Floats, rate: float) -> Floats:
     return np.asarray(-np.exp(-rate * held) * np.expm1(-rate * more))
 
 
-def _check_entries(entries: int, what: str) -> None:
-    if entries > MOST_ENTRIES:
+def _check_entries(entries: int, most: int, what: str) -> None:
+    if entries > most:
         raise DataError(
-            f"mig: {what} would take more than {MOST_ENTRIES:,} entries. Pass a larger threshold: fewer tags are neighbours then."
+            f"mig: {what} would take more than {most:,} entries. Pass a larger threshold: fewer tags are neighbours then."
         )
 
 
