@@ -187,6 +187,8 @@ def test_quality_of_nothing_comes_last_and_rows_without_tags_never():
     assert mig((tags, vectors), 4, seed=0, quality=np.zeros(6)).rows.tolist() == [1, 2, 3, 5]
     with pytest.raises(vg.DataError, match=r"mig: 4 of 6 rows have tags, so 5 cannot be chosen\. Choose 1 to 4"):
         mig((tags, vectors), 5, seed=0)
+    with pytest.raises(vg.DataError, match=r"mig: 0 of 2 rows have tags, so 1 cannot be chosen\. Pass other tags"):
+        mig((Tokens.from_lists([[], []]), np.empty((0, 2))), 1, seed=0)
 
 
 def test_small_gains_on_full_tags_keep_their_digits():

@@ -135,9 +135,8 @@ def mig(
     _check(threshold, alpha, phi, exponent, rate, shares)
     tagged = np.flatnonzero(tags.lengths)
     if len(tagged) < size:
-        raise DataError(
-            f"mig: {len(tagged)} of {len(tags)} rows have tags, so {size} cannot be chosen. Choose 1 to {len(tagged)}."
-        )
+        fix = f"Choose 1 to {len(tagged)}." if len(tagged) else "Pass other tags (variegate list tags)."
+        raise DataError(f"mig: {len(tagged)} of {len(tags)} rows have tags, so {size} cannot be chosen. {fix}")
     if quality is not None and (np.shape(quality) != (len(tags),) or not (np.isfinite(quality) & (quality >= 0)).all()):
         raise bad_parameter("quality", "mig", f"{len(tags)} finite numbers of at least 0", quality)
     types, vectors = _all_tags(view, existing)
