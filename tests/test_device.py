@@ -10,7 +10,7 @@ import pytest
 import variegate as vg
 from tests.conftest import SAMPLE
 from variegate.cli import main
-from variegate.geometry import MeanL2, NearestOthers, Novelty, largest_cosine, nearest, over_pairs, use_device
+from variegate.geometry import MeanL2, NearestOthers, Novelty, largest_cosine, nearest, over_pairs, similar_pairs, use_device
 
 torch = pytest.importorskip("torch")
 
@@ -83,7 +83,9 @@ def test_statistics_that_spoil_the_block_do_not_spoil_it_for_others(device):
     assert found == pytest.approx(expected, rel=1e-6)
     assert (other_rows == rows).mean() > 0.8  # of copies any may be the nearest
     similarity, nearest_rows = largest_cosine(x, x[60:120])
+    pairs = np.hstack([np.array(part) for part in similar_pairs(x, 0.8, 4 * 240 * 7)])
     use_device("cpu")
+    np.testing.assert_array_equal(pairs, np.hstack([np.array(part) for part in similar_pairs(x, 0.8)]))
     np.testing.assert_array_equal(nearest_rows, largest_cosine(x, x[60:120])[1])
     np.testing.assert_array_equal(similarity, largest_cosine(x, x[60:120])[0])
 

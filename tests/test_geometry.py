@@ -12,6 +12,7 @@ from variegate.geometry import (
     distinct_rows,
     near_duplicates,
     nearest,
+    similar_pairs,
     typical_neighbour_distance,
     unit_rows,
 )
@@ -111,3 +112,18 @@ def test_cosine_distances_of_very_many_copies_are_sharp_too():
     ((_, block),) = cosine_distance_rows(x)
     assert abs(block[:40, :40]).max() < 1e-15
     assert block[:40, 40:].min() > 0.01
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4 * 60 * 7, 1 << 20])
+@pytest.mark.parametrize("threshold", [-1, 0.0, 0.5, 0.9, 1.0])
+def test_similar_pairs_against_plain_loops(block_bytes, threshold):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    # Copies of another length are alike but for rounding.
+    x[50:] = x[:10] * 3.7
+    cosines = {(i, j): 1 - reference.cosine_distance(x[i], x[j]) for i in range(60) for j in range(i + 1, 60)}
+    expected = {pair: cosine for pair, cosine in cosines.items() if cosine >= threshold - 1e-12}
+    blocks = list(similar_pairs(x.astype(np.float64), threshold, block_bytes))
+    rows, others, values = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    assert list(zip(rows.tolist(), others.tolist(), strict=True)) == list(expected)
+    assert values == pytest.approx(np.array(list(expected.values())), abs=1e-12)
+    assert values.max() <= 1

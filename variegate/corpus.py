@@ -16,7 +16,7 @@ from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import as_table, write_rows
-from variegate.errors import DataError, bad_parameter, name_rows
+from variegate.errors import DataError, ParameterError, bad_parameter, name_rows
 from variegate.storage import whole_file
 
 if TYPE_CHECKING:
@@ -215,6 +215,38 @@ class Corpus:
 
         return cast("Tags", self._once(("tags", side, tags, id(fitted_on)), build)[1])
 
+    def tag_vectors(self, side: Side, tags: str, embedder: str, fitted_on: Corpus) -> Vectors:
+        """Return the vectors of the names of this corpus's tags, by ascending tag number, shape (tags, d).
+
+        Args:
+            side: of which keyphrases are taken.
+            tags: see `variegate list tags`.
+            embedder: what makes the vectors; one that embeds texts.
+            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed.
+
+        Raises:
+            ParameterError: the embedder has vectors of rows only.
+            DataError: the vector of a tag is zero or not finite.
+        """
+        import pyarrow as pa
+
+        from variegate.views.embed import embed_texts
+
+        found = self.tags(side, tags, fitted_on)
+        if embedder.startswith("column:") or embedder.lower().endswith(".npy"):
+            raise ParameterError(
+                f"The embedder {embedder!r} holds vectors of rows, and a graph of tags needs those of the tags' names. Pass one "
+                "that embeds texts, such as static (variegate list embedders)."
+            )
+
+        def build() -> tuple[Corpus, Vectors]:
+            names = [found.names[number] for number in found.type_counts[0].tolist()]
+            texts = pa.chunked_array([pa.array(names, pa.large_string())])
+            vectors = embed_texts(texts, embedder, _digest_texts(texts))
+            return fitted_on, _checked_tags(vectors, names, f"{self.name}, {embedder}")
+
+        return cast(Vectors, self._once(("tag vectors", side, tags, embedder, id(fitted_on)), build)[1])
+
     def where(self, row: int) -> str:
         """Say which file and line (or row) a row comes from."""
         source_at, position = self.origin[row].tolist()
@@ -343,3 +375,13 @@ def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
             "Leave these rows out, or measure another side."
         )
     return cast(Vectors, vectors)
+
+
+def _checked_tags(vectors: Vectors, names: list[str], where: str) -> Vectors:
+    from variegate.geometry import faulty_rows
+
+    for rows, fault in zip(faulty_rows(vectors), ("zero, or next to it", "not finite, or too large"), strict=True):
+        if len(rows):
+            others = f" and of {len(rows) - 1} more" if len(rows) > 1 else ""
+            raise DataError(f"{where}: the vector of the tag {names[rows[0]]!r}{others} is {fault}. Pass another embedder.")
+    return vectors

@@ -41,7 +41,7 @@ __all__ = ["select_command"]
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
-@click.option("--tags", default="keyphrases", show_default=True, help="What meso's tags are (variegate list tags).")
+@click.option("--tags", default="keyphrases", show_default=True, help="What meso, instag and mig go by (variegate list tags).")
 @click.option(
     "--level", type=float, metavar="P", help="How much of the possible diversity macro, meso and micro are to have, 0 to 100 %."
 )

@@ -4,7 +4,7 @@ Every result is the same on any block size and any number of threads: float32 ma
 float64 arithmetic on the few that matter decides.
 """
 
-from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, unit_rows
+from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
 from variegate.geometry.device import use_device
 from variegate.geometry.duplicates import NearDuplicates, distinct_rows, near_duplicates
 from variegate.geometry.kmeans import KMeans, assign, kmeans
@@ -39,6 +39,7 @@ __all__ = [
     "proximity_weights",
     "shared",
     "sharing",
+    "similar_pairs",
     "typical_neighbour_distance",
     "unit_rows",
     "use_device",

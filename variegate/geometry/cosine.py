@@ -12,13 +12,15 @@ from variegate.geometry.device import active_device, set_own, to_numpy
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks
 from variegate.progress import track
 
-__all__ = ["cosine_distance_rows", "largest_cosine", "unit_rows"]
+__all__ = ["cosine_distance_rows", "largest_cosine", "similar_pairs", "unit_rows"]
 
 F32 = NDArray[np.float32]
 
 ROWS = 8192
 # Below this a float32 cosine distance is mostly rounding error, and is computed again in float64.
 COARSE = 1e-4
+# Similarities that miss a threshold by rounding alone reach it.
+ROUNDING = 1e-12
 # An accelerator wants larger blocks: this many times the usual one.
 DEVICE_BLOCKS = 16
 
@@ -130,3 +132,42 @@ def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int = BLOCK_BYT
     for start, stop in blocks(n, ROWS):
         values[start:stop] = np.einsum("nd,nd->n", unit_rows(queries[start:stop]), unit_rows(points[found[start:stop]]))
     return values, found
+
+
+def similar_pairs(vectors: Matrix, threshold: float, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield the pairs of rows whose cosine similarity is at least a threshold, a block of rows at a time.
+
+    Args:
+        vectors: (n, d), no zero rows.
+        threshold: of the similarity.
+        block_bytes: memory for one block of similarities.
+
+    Yields:
+        Rows, ascending; for each a later row; their similarity, at most 1.
+    """
+    n, d = vectors.shape
+    unit = np.empty((n, d), np.float32)
+    for start, stop in blocks(n, ROWS):
+        unit[start:stop] = unit_rows(vectors[start:stop])
+    held: Any = unit
+    device = active_device()
+    if device is not None:
+        import torch
+
+        held = torch.from_numpy(unit).to(device)
+    # What a float32 product of unit vectors of this dimension can be off by.
+    slack = 2e-7 + 1e-7 * d**0.5
+    step = max(1, BLOCK_BYTES // (32 * d))
+    with track("pairs", n) as advance:
+        for start, stop in blocks(n, max(1, min(n, block_bytes // (4 * n)))):
+            near = held[start:stop] @ held[start:].T >= threshold - slack
+            rows, others = np.nonzero(to_numpy(near))
+            later = others > rows
+            rows, others = start + rows[later], start + others[later]
+            values = np.empty(len(rows))
+            for low, high in blocks(len(rows), step):
+                left, right = unit_rows(vectors[rows[low:high]]), unit_rows(vectors[others[low:high]])
+                values[low:high] = np.einsum("pd,pd->p", left, right)
+            kept = values >= threshold - ROUNDING
+            yield rows[kept], others[kept], np.minimum(values[kept], 1)
+            advance(stop - start)

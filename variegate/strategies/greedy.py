@@ -1,4 +1,4 @@
-"""The one lazy loop for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
+"""The lazy loops for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from variegate.strategies.first import TIE
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
-__all__ = ["Greedy", "by_tokens", "lazy_greedy"]
+__all__ = ["Greedy", "by_tokens", "lazy_greedy", "tracked_greedy"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Candidates whose gains are computed together.
 BATCH = 32
+# And at most, where it is known which gains are out of date.
+MANY = 1024
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,62 @@ def lazy_greedy(
             total += gain
             advance(1)
     return Greedy(np.array(picks, np.int64), gains, total)
+
+
+def tracked_greedy(
+    gains: Floats,
+    room: Room,
+    gains_of: Callable[[Ints], Floats],
+    take: Callable[[int], Ints],
+    *,
+    per_token: bool = False,
+    label: str = "picks",
+) -> Greedy:
+    """Do as :func:`lazy_greedy` where a pick changes the gains of few rows, and says of which.
+
+    A gain that no pick has touched is still exact, so many rows with the same gain cost nothing. Two passes over n numbers a
+    pick, in return.
+
+    Args:
+        gains: (n,) the gain of each row by itself, exact.
+        room: which rows may be taken, and how many; it is used up.
+        gains_of: from row numbers to their gains today, the same numbers whichever rows are asked together.
+        take: told of each pick; returns the rows whose gains it may have lowered.
+        per_token: whether the gain by token decides, where the room counts tokens.
+        label: what the progress line says.
+    """
+    weights = room.weights(per_token)
+    scores = np.where(room.open, gains if weights is None else gains / weights, -np.inf)
+    stale = np.zeros(len(scores), bool)
+    picks: list[int] = []
+    found: list[float | None] = []
+    total = 0.0
+    with track(label, room.size, "picks") as advance:
+        while not room.full:
+            best = float(scores.max(where=~stale, initial=-np.inf))
+            while True:
+                floor = best - abs(best) * TIE
+                due = np.flatnonzero(stale & (scores >= floor))
+                if not len(due):
+                    break
+                if len(due) > MANY:
+                    due = due[np.argpartition(-scores[due], MANY)[:MANY]]
+                scores[due] = gains_of(due) if weights is None else gains_of(due) / weights[due]
+                stale[due] = False
+                best = max(best, float(scores[due].max()))
+            row = int(np.argmax(scores >= floor))
+            gain = float(scores[row]) if weights is None else float(scores[row] * weights[row])
+            found.append(gain)
+            total += gain
+            picks.append(row)
+            touched = take(row)
+            room.take(row)
+            if room.selective:
+                scores[~room.open] = -np.inf
+            scores[row] = -np.inf
+            stale[touched] = room.open[touched]
+            advance(1)
+    return Greedy(np.array(picks, np.int64), found, total)
 
 
 def by_tokens(run: Callable[[Room, bool], tuple[Greedy, Picks]], room: Room, per_token: bool | None) -> Picks:

@@ -79,7 +79,12 @@ class Room:
         """Whether nothing more can be picked."""
         if self.picks == self.size:
             return True
-        return (self.costs is not None or self.quotas is not None) and not self.open.any()
+        return self.selective and not self.open.any()
+
+    @property
+    def selective(self) -> bool:
+        """Whether a pick can close other rows: by their tokens, or by their kind."""
+        return self.costs is not None or self.quotas is not None
 
     @property
     def asked(self) -> str:

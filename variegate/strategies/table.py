@@ -8,6 +8,7 @@ from variegate.strategies.dpp import dpp
 from variegate.strategies.facility import facility_location
 from variegate.strategies.kcenter import k_center
 from variegate.strategies.levels import macro, meso, micro
+from variegate.strategies.mig import mig
 from variegate.strategies.novel import novelselect
 from variegate.strategies.random import random
 from variegate.strategies.spec import StrategySpec
@@ -55,6 +56,11 @@ STRATEGIES: dict[str, StrategySpec] = {
         StrategySpec(
             "instag", instag, "tags", "rows with many tags first, as long as they bring new ones", "t a pass",
             "complex and varied instructions", "Lu et al. 2023", extends=True,
+        ),
+        StrategySpec(
+            "mig", mig, "tag graph", "most information on a graph of tags, shared among like ones: exact lazy greedy",
+            "T^2 d for T tags, then lazily", "covers many subjects evenly, near-synonyms counted once; weighs --quality",
+            "Chen et al. 2025", extends=True,
         ),
         StrategySpec(
             "token_coverage", token_coverage, "tokens", "greedy maximum of sum over token types of log(1 + occurrences)",

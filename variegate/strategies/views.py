@@ -50,6 +50,9 @@ class ViewSettings:
             return corpus.topics(self.side, self.topics, self.embedder, fitted_on)
         if kind == "tags":
             return corpus.tags(self.side, self.tags, fitted_on)
+        if kind == "tag graph":
+            names = corpus.tag_vectors(self.side, self.tags, self.embedder, fitted_on)
+            return corpus.tags(self.side, self.tags, fitted_on), names
         return corpus.tokens(self.side, self.tokenizer) if kind == "tokens" else len(corpus)
 
     def params(self, kind: str | None, corpus: Corpus) -> dict[str, Any]:
@@ -63,6 +66,8 @@ class ViewSettings:
             return {"side": self.side, "topics": self.topics, **(made_by if is_clustering(self.topics) else {})}
         if kind == "tags":
             return {"side": self.side, "tags": self.tags}
+        if kind == "tag graph":
+            return {"side": self.side, "tags": self.tags, "embedder": self.embedder}
         return {"side": self.side, "tokenizer": self.tokenizer} if kind == "tokens" else {}
 
 
@@ -75,6 +80,10 @@ def joined(kind: str | None, view: Any, other: Any, corpus: Corpus, extended: Co
         return tuple(
             joined(one, mine, theirs, corpus, extended) for one, mine, theirs in zip(kind.split("+"), view, other, strict=True)
         )
+    if kind == "tag graph":
+        # A vector for each tag of either, by ascending tag number.
+        at = np.unique(np.concatenate([one[0].type_counts[0] for one in (view, other)]), return_index=True)[1]
+        return view[0].followed_by(other[0]), np.concatenate([view[1], other[1]])[at]
     return view + other if kind is None else view.followed_by(other)
 
 
