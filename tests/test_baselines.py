@@ -242,6 +242,14 @@ def test_options_that_cannot_be(strategy, options, message):
         vg.select(points(), 5, strategy, **options)
 
 
+def test_null_means_no_bound_where_a_strategy_takes_it():
+    every = vg.select(SAMPLE, 5, "token_coverage", low=1, high=None)
+    assert every.params["types"] == len(vg.load(SAMPLE).tokens("both", "llama2").type_counts[0])
+    assert vg.select(SAMPLE, 5, "micro", low=2, high=None).params["types"] < every.params["types"]
+    with pytest.raises(vg.ParameterError, match="'low' parameter of token_coverage must be a whole number. Got None"):
+        vg.select(SAMPLE, 5, "token_coverage", low=None)
+
+
 def test_quality_is_a_column_of_numbers(tmp_path):
     rows = [{"text": f"row {at} of {at * at}", "score": 5 - at} for at in range(6)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

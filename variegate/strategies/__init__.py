@@ -141,7 +141,9 @@ def _defaults(spec: StrategySpec, params: dict[str, Any]) -> dict[str, Any]:
     known = inspect.signature(spec.function).parameters
     own = {name: one.default for name, one in known.items() if one.kind == one.KEYWORD_ONLY and name not in FILLED_IN}
     if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
-        check_options(spec.name, own, params)
+        # null for "no bound" and the like, where the function says that it takes it.
+        nullable = {name for name, one in known.items() if "None" in str(one.annotation)}
+        check_options(spec.name, own, {name: value for name, value in params.items() if value is not None or name not in nullable})
     return own
 
 
