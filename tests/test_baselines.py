@@ -246,7 +246,7 @@ def test_null_means_no_bound_where_a_strategy_takes_it():
     every = vg.select(SAMPLE, 5, "token_coverage", low=1, high=None)
     assert every.params["types"] == len(vg.load(SAMPLE).tokens("both", "llama2").type_counts[0])
     assert vg.select(SAMPLE, 5, "micro", low=2, high=None).params["types"] < every.params["types"]
-    with pytest.raises(vg.ParameterError, match="'low' parameter of token_coverage must be a whole number. Got None"):
+    with pytest.raises(vg.ParameterError, match=r"'low' parameter of token_coverage must be a whole number\. Got None"):
         vg.select(SAMPLE, 5, "token_coverage", low=None)
 
 

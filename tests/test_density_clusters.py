@@ -143,5 +143,26 @@ def test_topics_by_the_library(monkeypatch):
     # Rows of another set get the cluster of the nearest row that was clustered.
     part = vg.measure(blobs()[40:60] + 0.01, "topic_count", topics="umap-hdbscan:20", reference=blobs())
     assert part[0].value == 2
-    with pytest.raises(vg.ParameterError, match="'umap-hdbscan:SIZE' with a whole number SIZE"):
+    with pytest.raises(vg.ParameterError, match=r"'umap-hdbscan\[:SIZE\]\[:OUTLIERS\]' with a whole number SIZE"):
         vg.measure(blobs(), "topic_count", topics="umap-hdbscan:few")
+    with pytest.raises(vg.ParameterError, match="'topics' parameter"):
+        vg.measure(blobs(), "topic_count", topics="umap-hdbscan:20:keep")
+
+
+def test_the_policy_for_outliers_is_part_of_the_topics(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    monkeypatch.setattr(views, "_clustered", lambda points, size: np.array([7] * 15 + [-1] * 10 + [4] * 15))
+    counts = [
+        vg.measure(x, "topic_count", topics=f"umap-hdbscan:5{policy}")[0].value for policy in ("", ":nearest", ":own", ":drop")
+    ]
+    # Rows without a topic do not count as one.
+    assert counts == [2, 2, 12, 2]
+    # Nor are they chosen.
+    assert not set(vg.select(x, 30, "macro", topics="umap-hdbscan:drop:5").indices.tolist()) & set(range(15, 25))
+    assert vg.select(x, 12, "macro", topics="umap-hdbscan:5:own").params["k_realised"] == 12
+
+
+def test_topics_of_nobody_are_no_number():
+    for name in ("topic_count", "topic_entropy", "topic_hill"):
+        with pytest.raises(vg.DataError, match=f"{name} needs a sample with a topic"):
+            vg.METRICS[name].function(np.array([-1, -1]))

@@ -20,10 +20,13 @@ def topic_count(topics: NDArray[Any]) -> float:
     Range [1, n]; larger = more diverse. Grows with n.
 
     Args:
-        topics: (n,) integer labels, n >= 1.
+        topics: (n,) integer labels, negative for samples without a topic, which do not count.
 
     Returns:
         Topics.
+
+    Raises:
+        DataError: no sample has a topic.
 
     Reference: the macro level of Li et al. 2025, "From Macro to Micro"; Hill number of order 0.
 
@@ -31,7 +34,7 @@ def topic_count(topics: NDArray[Any]) -> float:
     >>> topic_count(np.array([3, 3, 5]))
     2.0
     """
-    return float(len(np.unique(topics)))
+    return float(len(_topic_counts("topic_count", topics)))
 
 
 def topic_entropy(topics: NDArray[Any]) -> float:
@@ -40,10 +43,13 @@ def topic_entropy(topics: NDArray[Any]) -> float:
     Range [0, log2(number of topics)] bits; larger = more even over more topics. Grows with n while topics are rare.
 
     Args:
-        topics: (n,) integer labels, n >= 1.
+        topics: (n,) integer labels, negative for samples without a topic, which do not count.
 
     Returns:
         Entropy in bits.
+
+    Raises:
+        DataError: no sample has a topic.
 
     Reference: the macro level of Li et al. 2025, "From Macro to Micro".
 
@@ -51,7 +57,7 @@ def topic_entropy(topics: NDArray[Any]) -> float:
     >>> topic_entropy(np.array([3, 3, 5, 5])), topic_entropy(np.array([1, 1]))
     (1.0, 0.0)
     """
-    return entropy_bits(_topic_counts(topics))
+    return entropy_bits(_topic_counts("topic_entropy", topics))
 
 
 def topic_hill(topics: NDArray[Any], *, q: float = 1.0) -> float:
@@ -60,13 +66,14 @@ def topic_hill(topics: NDArray[Any], *, q: float = 1.0) -> float:
     Range [1, number of topics]; larger = more diverse. Order 0 counts topics, 1 is exp(entropy), 2 the inverse Simpson index.
 
     Args:
-        topics: (n,) integer labels, n >= 1.
+        topics: (n,) integer labels, negative for samples without a topic, which do not count.
         q: order in [0, inf].
 
     Returns:
         Effective number of topics.
 
     Raises:
+        DataError: no sample has a topic.
         ParameterError: q is negative.
 
     Reference: Hill 1973; Jost 2006, "Entropy and diversity".
@@ -75,7 +82,7 @@ def topic_hill(topics: NDArray[Any], *, q: float = 1.0) -> float:
     >>> topic_hill(np.array([3, 3, 5, 5]), q=2.0)
     2.0
     """
-    return hill_number(_topic_counts(topics), q, "topic_hill")
+    return hill_number(_topic_counts("topic_hill", topics), q, "topic_hill")
 
 
 def tag_count(tags: Tokens) -> float:
@@ -143,8 +150,11 @@ def tag_hill(tags: Tokens, *, q: float = 1.0) -> float:
     return hill_number(_tag_counts("tag_hill", tags), q, "tag_hill")
 
 
-def _topic_counts(topics: NDArray[Any]) -> NDArray[Any]:
-    return np.unique(topics, return_counts=True)[1]
+def _topic_counts(name: str, topics: NDArray[Any]) -> NDArray[Any]:
+    counts = np.unique(topics[topics >= 0], return_counts=True)[1]
+    if not len(counts):
+        raise DataError(f"{name} needs a sample with a topic, but none has one.")
+    return np.asarray(counts)
 
 
 def _tag_counts(name: str, tags: Tokens) -> NDArray[Any]:

@@ -143,7 +143,9 @@ def _defaults(spec: StrategySpec, params: dict[str, Any]) -> dict[str, Any]:
     if not any(one.kind == one.VAR_KEYWORD for one in known.values()):
         # null for "no bound" and the like, where the function says that it takes it.
         nullable = {name for name, one in known.items() if "None" in str(one.annotation)}
-        check_options(spec.name, own, {name: value for name, value in params.items() if value is not None or name not in nullable})
+        check_options(
+            spec.name, own, {name: value for name, value in params.items() if value is not None or name not in nullable}
+        )
     return own
 
 

@@ -17,7 +17,8 @@ Ints = NDArray[np.int64]
 
 TOPICS = {
     "kmeans:K": "k-means clusters of the vectors, fitted on the reference if there is one",
-    "umap-hdbscan[:SIZE]": "UMAP, then HDBSCAN, clusters of at least SIZE different rows, fitted likewise (variegate[clusters])",
+    "umap-hdbscan[:SIZE][:OUTLIERS]": "UMAP, then HDBSCAN, clusters of at least SIZE different rows, fitted likewise "
+    "(variegate[clusters]); OUTLIERS go to the nearest cluster, form their own topics (own), or have none (drop)",
     "COLUMN": "a field of the data",
 }
 KMEANS, DENSITY = "kmeans:", "umap-hdbscan"
@@ -41,7 +42,7 @@ def cluster_labels(topics: str, vectors: NDArray[Any], fitted_on: NDArray[Any], 
     """Return the cluster of each vector, shape (n,), by a clustering of other vectors (or of the same).
 
     Args:
-        topics: "kmeans:K", "umap-hdbscan" or "umap-hdbscan:SIZE".
+        topics: "kmeans:K", "umap-hdbscan", or that with ":SIZE", ":nearest", ":own" or ":drop".
         vectors: (n, d).
         fitted_on: (m, d); the same array for a clustering of the vectors themselves.
         digest: gives a hash of the fitted vectors, for the cache.
@@ -52,7 +53,7 @@ def cluster_labels(topics: str, vectors: NDArray[Any], fitted_on: NDArray[Any], 
     """
     same = fitted_on is vectors
     if topics.startswith(KMEANS):
-        fitted = kmeans(fitted_on, _number(topics, "kmeans:K"), 0)
+        fitted = kmeans(fitted_on, _number(topics.removeprefix(KMEANS), topics, "'kmeans:K' with a whole number K"), 0)
         return fitted.labels if same else assign(vectors, fitted)
     labels = _density_labels(fitted_on, topics, digest())
     # UMAP's own transform is slow and not quite repeatable; the nearest row that was clustered says as much.
@@ -61,21 +62,25 @@ def cluster_labels(topics: str, vectors: NDArray[Any], fitted_on: NDArray[Any], 
 
 def _density_labels(vectors: NDArray[Any], topics: str, digest: str) -> Ints:
     from variegate.views.cache import cached_arrays
-    from variegate.views.density_clusters import umap_hdbscan_labels
+    from variegate.views.density_clusters import OUTLIERS, umap_hdbscan_labels
 
-    size = _number(topics, "umap-hdbscan:SIZE") if ":" in topics else None
+    allowed = "'umap-hdbscan[:SIZE][:OUTLIERS]' with a whole number SIZE and nearest, own or drop"
+    size, outliers = None, "nearest"
+    for part in topics.split(":")[1:]:
+        if part in OUTLIERS:
+            outliers = part
+        else:
+            size = _number(part, topics, allowed)
 
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        return {"labels": umap_hdbscan_labels(vectors, min_cluster_size=size)}
+        return {"labels": umap_hdbscan_labels(vectors, min_cluster_size=size, outliers=outliers)}
 
     settings: dict[str, str | int] = {"content": digest, "clusters": topics, "revision": REVISION}
     rows = len(vectors)
     return np.asarray(cached_arrays("clusters", settings, rows, rows, compute, "clustering")["labels"], np.int64)
 
 
-def _number(topics: str, form: str) -> int:
-    size = topics.partition(":")[2]
-    if not (size.isascii() and size.isdigit()) or len(size) > 9 or not int(size):
-        allowed = f"'{form}' with a whole number {form.partition(':')[2]}, or the name of a column"
-        raise bad_parameter("topics", "measure", allowed, topics)
-    return int(size)
+def _number(text: str, topics: str, allowed: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or not int(text):
+        raise bad_parameter("topics", "measure", f"{allowed}, or the name of a column", topics)
+    return int(text)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from variegate.errors import DataError, bad_parameter, missing_extra
 from variegate.geometry import nearest, unit_rows
 
-__all__ = ["umap_hdbscan_labels"]
+__all__ = ["OUTLIERS", "umap_hdbscan_labels"]
 
 Ints = NDArray[np.int64]
 
