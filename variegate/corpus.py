@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.data.convert import Sample, convert_rows, target_schema
 from variegate.data.record import SIDES, Side
 from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
-from variegate.data.write import as_table, write_rows
+from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter, name_rows
 from variegate.storage import whole_file
 
@@ -268,6 +269,31 @@ class Corpus:
     def rows(self) -> list[dict[str, Any]]:
         """Return the raw rows, with every column that they came with."""
         return list(in_order(self.places))
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield each row with the schema that it is read by and where it stands."""
+        for at, (row, source) in enumerate(zip(in_order(self.places), self.origin[:, 0].tolist(), strict=True)):
+            yield row, self.sources[source].schema, self.where(at)
+
+    def converted(self, schema: str) -> Corpus:
+        """Return the same samples with their rows in another schema, and all other columns; rows that are in it stay untouched.
+
+        Args:
+            schema: "messages", "prompt-completion", "alpaca" or "sharegpt".
+
+        Raises:
+            DataError: a row would lose something, such as turns for which there is no room.
+        """
+        if self.given_vectors is not None:
+            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
+        found = target_schema(schema)
+        written, others, changed = convert_rows(self.samples(), schema)
+        if not changed:
+            return self
+        rows = replaced(self.name, self.places, written, others)
+        source = Source(self.name, rows, found, False, None)
+        origin = np.stack([np.zeros(len(self), np.int64), np.arange(len(self))], axis=1)
+        return replace(self, sources=[source], origin=origin, _views=dict(self._views))
 
     @property
     def places(self) -> list[tuple[Rows, int]]:
