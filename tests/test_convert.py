@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -133,6 +134,21 @@ def test_prompts_alone_cannot_be_converted():
         vg.DataError, match="row 1: cannot be written as messages without loss: it is a prompt without a response"
     ):
         vg.load([{"q": "Why?"}], columns={"instruction": "q"}).converted("messages")
+
+
+def test_vectors_have_no_rows_to_convert():
+    with pytest.raises(vg.DataError, match="holds vectors only, so there are no rows to write"):
+        vg.load(np.eye(3)).converted("messages")
+
+
+def test_a_converted_corpus_is_a_data_set_like_any_other():
+    pool = vg.load([{"instruction": f"a{at}", "output": f"b{at}"} for at in range(9)])
+    part = pool.take([7, 2, 5]).converted("messages")
+    assert part.rows() == [messages([("user", f"a{at}"), ("assistant", f"b{at}")]) for at in (7, 2, 5)]
+    assert part.numbers.tolist() == [0, 1, 2]
+    assert part.texts("both").to_pylist() == [f"a{at}\nb{at}" for at in (7, 2, 5)]
+    assert part.take([2]).rows() == [messages([("user", "a5"), ("assistant", "b5")])]
+    assert vg.select(part, 1, "random").pool["rows"] == 3
 
 
 def test_rows_that_are_in_the_schema_stay_the_same_to_the_byte():

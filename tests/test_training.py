@@ -112,6 +112,18 @@ def test_what_llama_factory_cannot_read_is_an_error_and_a_note_of_a_folder(row, 
     assert listed("out") == ["README.md", "data", "selection.json"]
 
 
+@pytest.mark.parametrize(
+    ("row", "options", "message"),
+    [
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, {"schema": "preference"}, "preference pairs are no data for .* --as messages"),
+        ({"q": "a"}, {"columns": {"instruction": "q"}}, "the rows are prompts without responses"),
+    ],
+)  # fmt: skip
+def test_what_has_no_answers_to_train_on_has_no_entry(row, options, message):
+    with pytest.raises(vg.DataError, match=f"row 1: {message}"):
+        llama_factory_entry(vg.load([row], **options).samples(), "d")
+
+
 def test_several_schemas_have_no_entry(here, capsys):
     put("a.jsonl", messages(PAIR))
     pool = vg.load(["a.jsonl", [{"text": "b"}]])
@@ -323,6 +335,10 @@ def test_no_place_of_this_machine_is_published(name, public):
     assert cards.published({"a": [name], "b": f"by {name} alone"}, [name]) == {"a": [public], "b": f"by {public} alone"}
 
 
+def test_a_url_in_a_sentence_loses_its_secrets_alone():
+    assert cards.published("is https://key@host/v1?t=1 up? Yes", []) == "is https://host/v1 up? Yes"
+
+
 def test_the_card_measures_the_subset_beside_random_rows():
     pool = vg.load(SAMPLE)
     chosen = vg.select(pool, 60).indices
@@ -350,6 +366,14 @@ def test_a_metric_that_fails_is_named_and_has_no_number(here):
     assert "| facility" not in body
     assert "| sequence\\_length |" in body
     assert str(SAMPLE.parent) not in body
+
+
+def test_the_card_says_how_many_rows_were_left_out(here):
+    put("pool.jsonl", messages(PAIR), messages(PAIR), {"messages": []})
+    assert pick("pool.jsonl", "--size", 1, "-o", "chosen/", "--card-metrics", "none", "--on-bad-row", "skip") == 0
+    body = Path("chosen/README.md").read_text()
+    assert "1 of 3 rows, chosen with" in body
+    assert "1 rows could not be read and were left out." in body
 
 
 def test_nothing_is_measured_where_nothing_is_asked(here):

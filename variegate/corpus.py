@@ -293,7 +293,9 @@ class Corpus:
         rows = replaced(self.name, self.places, written, others)
         source = Source(self.name, rows, found, False, None)
         origin = np.stack([np.zeros(len(self), np.int64), np.arange(len(self))], axis=1)
-        return replace(self, sources=[source], origin=origin, _views=dict(self._views))
+        return replace(
+            self, sources=[source], origin=origin, numbers=np.arange(len(self)), skipped=[], _views=dict(self._views)
+        )  # fmt: skip
 
     @property
     def places(self) -> list[tuple[Rows, int]]:

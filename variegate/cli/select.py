@@ -134,7 +134,7 @@ def select_command(
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", quiet)
-    views = {"side": side, "embedder": embedder, "tokenizer": tokenizer}
+    views = {"side": side, "embedder": embedder, "tokenizer": tokenizer, "tags": tags}
     _write(corpus, selection, output, training, views, quiet)
 
 

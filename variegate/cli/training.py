@@ -133,10 +133,10 @@ def training_options(command: Command) -> Command:
         *args: Any, as_schema: str | None, ending: str | None, dataset_info: Path | None, card_metrics: str | None, **more: Any
     ) -> Any:
         context = click.get_current_context()
-        names = _card_metrics(card_metrics)
         folder = bool(context.meta.get(FOLDER))
         if card_metrics is not None and not folder:
             raise ParameterError("--card-metrics is for a folder (-o FOLDER/): a single file has no card.")
+        names = _card_metrics(card_metrics) if folder else ()
         text, places = _command(context)
         return command(*args, training=Training(as_schema, folder, ending, dataset_info, names, text, places), **more)
 

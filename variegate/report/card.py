@@ -96,7 +96,7 @@ def card_text(card: Card) -> str:
         f"---\n{yaml_block(head)}---\n",
         f"# {in_line(card.title)}\n",
         f"{n:,} of {card.pool_rows:,} rows, chosen with variegate {in_line(card.record['version'])}, in picking "
-        f"order. {_how_written(card)} Their columns are {', '.join(map(in_line, card.columns))}.\n",
+        f"order.{_left_out(card)} {_how_written(card)} Their columns are {', '.join(map(in_line, card.columns))}.\n",
         "## From where\n",
         _table(["file", "rows", "sha256"], [[one.name, f"{one.rows:,}", one.sha256 or "-"] for one in card.files]),
         _chosen(card),
@@ -105,6 +105,11 @@ def card_text(card: Card) -> str:
         _loading(card),
     ]
     return "\n".join(sections)
+
+
+def _left_out(card: Card) -> str:
+    skipped = card.record["pool"].get("skipped", 0)
+    return f" {skipped:,} rows could not be read and were left out." if skipped else ""
 
 
 def _how_written(card: Card) -> str:
@@ -240,7 +245,8 @@ def published(value: Any, places: Sequence[str]) -> Any:
     if isinstance(value, str):
         for place in sorted(places, key=len, reverse=True):
             value = value.replace(place, public_name(place)) if place != public_name(place) else value
-        return public_name(value) if value.startswith(("/", "~/")) or "://" in value else value
+        value = re.sub(r"\S+://\S+", lambda found: public_name(found[0]), value)
+        return public_name(value) if value.startswith(("/", "~/")) else value
     if isinstance(value, Mapping):
         return {key: published(one, places) for key, one in value.items()}
     return [published(one, places) for one in value] if isinstance(value, list | tuple) else value
