@@ -46,6 +46,7 @@ def test_there_and_back_nothing_is_lost(first, target):
         ({"prompt": "Why?", "completion": "So."}, PAIR),
         ({"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}], "system": "Be brief."}, SYSTEM),
         (messages([("human", "Why?"), ("model", "So.")]), PAIR),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "value": "Why?"}]}, messages(PAIR)["messages"][1]]}, PAIR),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "Why"}, "?"]}, messages(PAIR)["messages"][1]]},
             [("user", "Why\n?"), PAIR[1]],
@@ -93,7 +94,13 @@ LOSSES = [
     ("alpaca", messages(TOOLS), "its turns are user, assistant, tool, assistant, and there is room for a system prompt and pairs"),
     ("alpaca", messages([*PAIR, ("user", "Hm")]), "its turns are user, assistant, user"),
     ("alpaca", messages([("system", ""), *PAIR]), "read back, it would be other turns"),
-    ("messages", {"text": "Rivers flow."}, "it has no user turn"),
+    ("messages", {"text": "Rivers flow."}, r"it has no user turn, .* no conversion\. Leave --as out"),
+    ("alpaca", {"text": "Rivers flow."}, r"it has no user turn, .* no conversion\. Leave --as out"),
+    (
+        "messages",
+        {"conversations": [{"from": "human", "value": [{"type": "text", "text": "a", "cache": 1}]}, {"from": "gpt", "value": "b"}]},
+        r"'conversations\[0\]\.value' holds a part with a field 'cache'",
+    ),
     ("sharegpt", {"messages": [{**one, "weight": 0} for one in messages(PAIR)["messages"]]}, "a turn has a field 'weight'"),
     (
         "messages",
@@ -108,10 +115,11 @@ LOSSES = [
     (
         "messages",
         {"conversations": [{"role": "user", "content": [{"type": "image", "url": "x"}, "Why?"]}, {"role": "gpt", "content": "So."}]},
-        r"'conversations\[0\]\.content' holds a part that is more than text",
+        r"'conversations\[0\]\.content' holds a part that is no text \('image'\)",
     ),
     ("messages", {"instruction": "a", "output": "b", "messages": 3}, "its field 'messages' is another one than that of messages"),
     ("alpaca", messages(PAIR, input="x"), "its field 'input' is another one than that of alpaca"),
+    ("messages", {"prompt": [{"role": "user", "content": "Why?", "name": "Ann"}], "completion": "So."}, "a turn has a field 'name'"),
     (
         "messages",
         {"prompt": "Why?", "completion": [{"role": "assistant", "content": "So."}, {"role": "assistant", "content": "Yes."}]},

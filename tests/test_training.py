@@ -124,11 +124,12 @@ def test_what_has_no_answers_to_train_on_has_no_entry(row, options, message):
         llama_factory_entry(vg.load([row], **options).samples(), "d")
 
 
-def test_several_schemas_have_no_entry(here, capsys):
+def test_several_schemas_have_no_entry(here):
     put("a.jsonl", messages(PAIR))
-    pool = vg.load(["a.jsonl", [{"text": "b"}]])
-    with pytest.raises(vg.DataError, match=r"several schemas \(messages, text\)\. Pass --as messages"):
+    pool = vg.load(["a.jsonl", [{"instruction": "a", "output": "b"}]])
+    with pytest.raises(vg.DataError, match=r"several schemas \(messages, alpaca\)\. Pass --as messages"):
         llama_factory_entry(pool.samples(), "d")
+    assert llama_factory_entry(pool.converted("messages").samples(), "d").values["columns"] == {"messages": "messages"}
 
 
 def test_an_entry_is_added_or_replaced_and_the_others_stay(here):
@@ -171,6 +172,25 @@ TRL = [
 def test_what_trl_makes_of_each_schema(row, options, message):
     problem = trl_problem(vg.load([row], **options).samples())
     assert (problem is None) if message is None else re.match(f"TRL's SFTTrainer {message}", problem or "")
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "named"),
+    [
+        ({"instruction": "a", "output": "b"}, {}, True),
+        (messages([("human", "a"), ("model", "b")]), {}, True),
+        ({"q": "a"}, {"columns": {"response": "q"}}, False),
+        ({"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "b"}]}, {}, False),
+    ],
+)
+def test_a_way_out_is_named_only_where_it_is_one(row, options, named):
+    corpus = vg.load([row], **options)
+    assert ("Pass --as messages" in (trl_problem(corpus.samples()) or "")) == named
+    if named:
+        assert trl_problem(corpus.converted("messages").samples()) is None
+    else:
+        with pytest.raises(vg.DataError, match="cannot be written as messages"):
+            corpus.converted("messages")
 
 
 @pytest.mark.parametrize("target", ["messages", "prompt-completion"])
@@ -335,6 +355,10 @@ def test_no_place_of_this_machine_is_published(name, public):
     assert cards.published({"a": [name], "b": f"by {name} alone"}, [name]) == {"a": [public], "b": f"by {public} alone"}
 
 
+def test_code_cannot_close_its_own_block():
+    assert cards.in_code("a\n```\n# b", "sh") == "````sh\na\n```\n# b\n````\n"
+
+
 def test_a_url_in_a_sentence_loses_its_secrets_alone():
     assert cards.published("is https://key@host/v1?t=1 up? Yes", []) == "is https://host/v1 up? Yes"
 
@@ -366,6 +390,23 @@ def test_a_metric_that_fails_is_named_and_has_no_number(here):
     assert "| facility" not in body
     assert "| sequence\\_length |" in body
     assert str(SAMPLE.parent) not in body
+
+
+def test_a_metric_that_fails_on_one_draw_has_no_number_either(monkeypatch):
+    calls = []
+
+    def measure(part, names, **options):
+        calls.append(part)
+        if len(calls) == 3:
+            options["on_failure"]("sequence_length, both side of x", vg.DataError("too short"))
+            return vg.measure(part, "token_entropy")
+        return vg.measure(part, names)
+
+    monkeypatch.setattr(folders, "measure", measure)
+    found = folders.figures(vg.load(SAMPLE), range(20), ["sequence_length", "token_entropy"])
+    assert [one.name for one in found.metrics] == ["token_entropy"]
+    assert found.failures == ["sequence_length: too short"]
+    assert len(calls) == 1 + folders.CARD_DRAWS
 
 
 def test_the_card_says_how_many_rows_were_left_out(here):

@@ -9,7 +9,7 @@ from variegate.data.record import Role, Turn
 from variegate.data.schema import SCHEMAS, RowError, Schema
 from variegate.errors import DataError, unknown_name
 
-__all__ = ["TARGETS", "Sample", "consumed_fields", "convert_rows", "message_keys", "target_schema"]
+__all__ = ["TARGETS", "Sample", "consumed_fields", "convert_rows", "convertible", "is_in", "message_keys", "target_schema"]
 
 # A row, the schema that it is read by, and where it stands.
 Sample = tuple[Mapping[str, Any], Schema, str]
@@ -91,7 +91,7 @@ def convert_rows(samples: Iterable[Sample], target: str) -> tuple[list[dict[str,
         try:
             fields = consumed_fields(row, schema)
             own = {name: row[name] for name in fields}
-            if not _stands(row, schema, target):
+            if not is_in(row, schema, target):
                 own = _checked(row, schema, target, write)
                 changed = True
             rest = {name: value for name, value in row.items() if name not in fields}
@@ -99,7 +99,9 @@ def convert_rows(samples: Iterable[Sample], target: str) -> tuple[list[dict[str,
             if taken:
                 raise RowError(f"its field '{min(taken)}' is another one than that of {target}, and would stand in its place")
         except RowError as error:
-            raise DataError(f"{where}: cannot be written as {target} without loss: {error}. {_way_out(target)}") from None
+            raise DataError(
+                f"{where}: cannot be written as {target} without loss: {error}. {_way_out(row, schema, target)}"
+            ) from None
         written.append(own)
         others.append(rest)
     if target == "alpaca" and changed:
@@ -107,9 +109,19 @@ def convert_rows(samples: Iterable[Sample], target: str) -> tuple[list[dict[str,
     return written, others, changed
 
 
-def _way_out(target: str) -> str:
-    more = "Pass --as messages, which has room for every turn, or leave" if target != "messages" else "Leave"
-    return f"{more} --as out to write the rows as they came."
+def _way_out(row: Mapping[str, Any], schema: Schema, target: str) -> str:
+    other = target != "messages" and convertible(row, schema)
+    return (
+        f"{'Pass --as messages, which has room for it, or leave' if other else 'Leave'} --as out to write the rows as they came."
+    )
+
+
+def convertible(row: Mapping[str, Any], schema: Schema) -> bool:
+    """Whether a row can be written as messages."""
+    try:
+        return is_in(row, schema, "messages") or bool(_checked(row, schema, "messages", _messages))
+    except RowError:
+        return False
 
 
 def consumed_fields(row: Mapping[str, Any], schema: Schema) -> list[str]:
@@ -129,7 +141,7 @@ def message_keys(message: Mapping[str, Any], schema: Schema) -> tuple[str, str]:
     return who, what
 
 
-def _stands(row: Mapping[str, Any], schema: Schema, target: str) -> bool:
+def is_in(row: Mapping[str, Any], schema: Schema, target: str) -> bool:
     """Whether a row can be taken for one of the target's as it is."""
     if schema.name != target:
         return False
@@ -189,13 +201,18 @@ def _extra(message: Mapping[str, Any], schema: Schema, where: str) -> dict[str, 
         raise RowError(f"'{where}' calls a function, which the other schema would hold as a plain answer")
     content = message.get(what)
     for part in content if isinstance(content, list) else []:
-        if isinstance(part, Mapping) and (
-            part.get("type", "text") not in TEXT_PARTS
-            or not isinstance(part.get("text"), str)
-            or any(value is not None for key, value in part.items() if key not in ("type", "text"))
-        ):
-            raise RowError(f"'{where}.{what}' holds a part that is more than text")
+        if isinstance(part, Mapping):
+            _refuse_more_than_text(part, f"{where}.{what}")
     return {key: value for key, value in message.items() if key not in (who, what) and value not in (None, [])}
+
+
+def _refuse_more_than_text(part: Mapping[str, Any], where: str) -> None:
+    keys = {key for key, value in part.items() if value is not None}
+    texts = keys & {"text", "value", "content"}
+    if part.get("type", "text") not in TEXT_PARTS or len(texts) != 1:
+        raise RowError(f"'{where}' holds a part that is no text ({part.get('type')!r})")
+    if keys - texts - {"type"}:
+        raise RowError(f"'{where}' holds a part with a field '{min(keys - texts - {'type'})}' for which there is no room")
 
 
 def _refuse_extras(extras: Extras) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from variegate.data.convert import CALLS, Sample, consumed_fields, message_keys
+from variegate.data.convert import CALLS, Sample, consumed_fields, convertible, is_in, message_keys
 from variegate.data.schema import Schema
 from variegate.errors import DataError, ParameterError
 
@@ -33,7 +33,6 @@ UNUSED_TAGS = {"user": "user", "assistant": "assistant", "tool": "observation", 
 TEMPLATE_ROLES = {"system", "developer", "user", "assistant", "tool"}
 # Columns that make TRL take rows for something else than their messages, or for tokens already.
 TRL_COLUMNS = ("prompt", "completion", "chosen", "rejected", "input_ids", "image", "images")
-NO_CHAT_SCHEMA = "Pass --as messages to write them in a schema that it reads."
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def llama_factory_entry(samples: Iterable[Sample], file_name: str) -> Entry:
     if "messages" in schema.parts:
         return _chat(kept, file_name)
     if name == "preference":
-        raise DataError(f"{kept[0][2]}: preference pairs are no data for supervised fine-tuning. {NO_CHAT_SCHEMA}")
+        raise DataError(f"{kept[0][2]}: preference pairs are no data for supervised fine-tuning.{_fix(kept)}")
     if not schema.has_response:
         raise DataError(f"{kept[0][2]}: the rows are prompts without responses, so there is nothing to train on.")
     for row, _, where in kept:
@@ -89,7 +88,7 @@ def llama_factory_entry(samples: Iterable[Sample], file_name: str) -> Entry:
             value = row.get(schema.parts.get(part, ""))
             if isinstance(value, list):
                 field = schema.parts[part]
-                raise DataError(f"{where}: '{field}' is a list of messages, which LLaMA-Factory does not read. {NO_CHAT_SCHEMA}")
+                raise DataError(f"{where}: '{field}' is a list of messages, which LLaMA-Factory does not read.{_fix(kept)}")
     if "instruction" not in schema.parts:
         # A text that is trained on as a whole is the prompt there (stage pt).
         return Entry({"file_name": file_name, "columns": {"prompt": schema.parts["response"]}})
@@ -98,10 +97,17 @@ def llama_factory_entry(samples: Iterable[Sample], file_name: str) -> Entry:
     return Entry({"file_name": file_name, "columns": columns})
 
 
+def _fix(samples: Sequence[Sample]) -> str:
+    # No way out is named that would end in an error itself.
+    fits = all(convertible(row, schema) for row, schema, _ in samples)
+    helps = fits and not all(is_in(row, schema, "messages") for row, schema, _ in samples)
+    return " Pass --as messages to write them in a schema that it reads." if helps else ""
+
+
 def _one_schema(samples: Sequence[Sample]) -> str:
     names = list(dict.fromkeys(schema.name for _, schema, _ in samples))
     if len(names) > 1:
-        raise DataError(f"{samples[0][2]}: the rows come in several schemas ({', '.join(names)}). {NO_CHAT_SCHEMA}")
+        raise DataError(f"{samples[0][2]}: the rows come in several schemas ({', '.join(names)}).{_fix(samples)}")
     return names[0]
 
 
@@ -119,15 +125,13 @@ def _chat(samples: list[Sample], file_name: str) -> Entry:
             found = message_keys(message, schema)
             keys = keys or found
             if found != keys:
-                raise DataError(
-                    f"{place} has the keys {found}, others have {keys}; LLaMA-Factory takes one pair. {NO_CHAT_SCHEMA}"
-                )
-            _check_content(message, found[1], place)
+                raise DataError(f"{place} has the keys {found}, others have {keys}; LLaMA-Factory takes one pair.{_fix(samples)}")
+            _check_content(message, found[1], place, samples)
             role = _role(message[found[0]], schema, found)
             if tags.setdefault(role, message[found[0]]) != message[found[0]]:
                 raise DataError(
-                    f"{place} calls the {role} {message[found[0]]!r}, others {tags[role]!r}; LLaMA-Factory takes one name. "
-                    f"{NO_CHAT_SCHEMA}"
+                    f"{place} calls the {role} {message[found[0]]!r}, others {tags[role]!r}; LLaMA-Factory takes one name."
+                    f"{_fix(samples)}"
                 )
             roles.append(role)
         if roles[0] == "system" and row.get(system):
@@ -151,11 +155,11 @@ def _chat(samples: list[Sample], file_name: str) -> Entry:
     return Entry(values, _skipped(uneven, len(samples)))
 
 
-def _check_content(message: Mapping[str, Any], key: str, place: str) -> None:
+def _check_content(message: Mapping[str, Any], key: str, place: str, samples: Sequence[Sample]) -> None:
     if message.get("tool_calls"):
         raise DataError(f"{place} holds tool_calls, which LLaMA-Factory's sharegpt format passes over.")
     if not isinstance(message.get(key), str):
-        raise DataError(f"{place} holds its text in parts, which LLaMA-Factory does not read. {NO_CHAT_SCHEMA}")
+        raise DataError(f"{place} holds its text in parts, which LLaMA-Factory does not read.{_fix(samples)}")
 
 
 def _role(name: str, schema: Schema, keys: tuple[str, str]) -> str:
@@ -222,10 +226,10 @@ def trl_problem(samples: Iterable[Sample]) -> str | None:
     kept = list(samples)
     row, schema, _ = kept[0]
     if any(other.name != schema.name for _, other, _ in kept):
-        return f"TRL's SFTTrainer reads one schema at a time. {NO_CHAT_SCHEMA}"
+        return f"TRL's SFTTrainer reads one schema at a time.{_fix(kept)}"
     problem = _trl_shape(kept)
     if problem is not None:
-        return f"TRL's SFTTrainer {problem}. {NO_CHAT_SCHEMA}"
+        return f"TRL's SFTTrainer {problem}.{_fix(kept)}"
     own = consumed_fields(row, schema)
     misleading = [name for name in TRL_COLUMNS if name not in own and any(name in row for row, _, _ in kept)]
     if misleading:
