@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.data.convert import Sample, convert_rows, target_schema
 from variegate.data.record import SIDES, Side
 from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
-from variegate.data.write import as_table, write_rows
-from variegate.errors import DataError, ParameterError, bad_parameter, name_rows
+from variegate.data.write import as_table, replaced, write_rows
+from variegate.errors import DataError, ParameterError, bad_parameter
 from variegate.storage import whole_file
+from variegate.views.checked import checked_tag_vectors, checked_vectors, digest_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,7 +126,7 @@ class Corpus:
 
     def text_digest(self, side: Side) -> str:
         """Return a hash of one side's texts that does not depend on how they are chunked."""
-        return cast(str, self._once(("digest", side), lambda: _digest_texts(self.texts(side))))
+        return cast(str, self._once(("digest", side), lambda: digest_texts(self.texts(side))))
 
     def vectors(self, side: Side = "both", embedder: str = "static") -> Vectors:
         """Return the vectors of one side, shape (n, d), computed once and cached on disk.
@@ -135,10 +137,10 @@ class Corpus:
         from variegate.views.embed import embed_texts
 
         if self.given_vectors is not None:
-            return cast(Vectors, self._once(("vectors",), lambda: _checked(self.given_vectors, self.name, self.numbers)))
+            return cast(Vectors, self._once(("vectors",), lambda: checked_vectors(self.given_vectors, self.name, self.numbers)))
 
         def build() -> Vectors:
-            return _checked(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers)
+            return checked_vectors(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers)
 
         return cast(Vectors, self._once(("vectors", side, embedder), build))
 
@@ -242,8 +244,8 @@ class Corpus:
         def build() -> tuple[Corpus, Vectors]:
             names = [found.names[number] for number in found.type_counts[0].tolist()]
             texts = pa.chunked_array([pa.array(names, pa.large_string())])
-            vectors = embed_texts(texts, embedder, _digest_texts(texts))
-            return fitted_on, _checked_tags(vectors, names, f"{self.name}, {embedder}")
+            vectors = embed_texts(texts, embedder, digest_texts(texts))
+            return fitted_on, checked_tag_vectors(vectors, names, f"{self.name}, {embedder}")
 
         return cast(Vectors, self._once(("tag vectors", side, tags, embedder, id(fitted_on)), build)[1])
 
@@ -301,6 +303,33 @@ class Corpus:
         """Return the raw rows, with every column that they came with."""
         return list(in_order(self.places))
 
+    def samples(self) -> Iterator[Sample]:
+        """Yield each row with the schema that it is read by and where it stands."""
+        for at, (row, source) in enumerate(zip(in_order(self.places), self.origin[:, 0].tolist(), strict=True)):
+            yield row, self.sources[source].schema, self.where(at)
+
+    def converted(self, schema: str) -> Corpus:
+        """Return the same samples with their rows in another schema, and all other columns; rows that are in it stay untouched.
+
+        Args:
+            schema: "messages", "prompt-completion", "alpaca" or "sharegpt".
+
+        Raises:
+            DataError: a row would lose something, such as turns for which there is no room.
+        """
+        if self.given_vectors is not None:
+            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
+        found = target_schema(schema)
+        written, others, changed = convert_rows(self.samples(), schema)
+        if not changed:
+            return self
+        rows = replaced(self.name, self.places, written, others)
+        source = Source(self.name, rows, found, False, None)
+        origin = np.stack([np.zeros(len(self), np.int64), np.arange(len(self))], axis=1)
+        return replace(
+            self, sources=[source], origin=origin, numbers=np.arange(len(self)), skipped=[], _views=dict(self._views)
+        )  # fmt: skip
+
     @property
     def places(self) -> list[tuple[Rows, int]]:
         """Where each row stands: its source's rows, and its position there."""
@@ -349,39 +378,3 @@ def same_dimensions(corpus: Corpus, vectors: Vectors, reference: Corpus, against
             f"{corpus.name}: has vectors of {vectors.shape[1]} dimensions, but the reference {reference.name} has "
             f"{against.shape[1]}. Make both with the same embedder."
         )
-
-
-def _digest_texts(texts: pa.ChunkedArray) -> str:
-    hasher = hashlib.sha256()
-    for chunk in texts.chunks:
-        for text in chunk.to_pylist():
-            data = text.encode()
-            hasher.update(len(data).to_bytes(8, "little"))
-            hasher.update(data)
-    return hasher.hexdigest()
-
-
-def _checked(vectors: Any, where: str, numbers: Ints) -> Vectors:
-    from variegate.geometry import faulty_rows
-
-    zero, infinite = faulty_rows(vectors)
-    if len(infinite):
-        rows = name_rows((numbers[infinite] + 1).tolist())
-        raise DataError(f"{where}: the vectors of {rows} hold values that are not finite, or too large.")
-    if len(zero):
-        rows = name_rows((numbers[zero] + 1).tolist())
-        raise DataError(
-            f"{where}: the vectors of {rows} are zero, or next to it (an empty text, for one), so they have no direction. "
-            "Leave these rows out, or measure another side."
-        )
-    return cast(Vectors, vectors)
-
-
-def _checked_tags(vectors: Vectors, names: list[str], where: str) -> Vectors:
-    from variegate.geometry import faulty_rows
-
-    for rows, fault in zip(faulty_rows(vectors), ("zero, or next to it", "not finite, or too large"), strict=True):
-        if len(rows):
-            others = f" and of {len(rows) - 1} more" if len(rows) > 1 else ""
-            raise DataError(f"{where}: the vector of the tag {names[rows[0]]!r}{others} is {fault}. Pass another embedder.")
-    return vectors

@@ -1,8 +1,9 @@
-"""Files that are either whole or absent: write to a temporary name beside the target, then rename."""
+"""Files and folders that are either whole or absent: write to a temporary name beside the target, then rename."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from variegate.errors import DataError
 
-__all__ = ["check_target", "whole_file", "whole_files"]
+__all__ = ["check_folder", "check_target", "whole_file", "whole_files", "whole_folder"]
 
 
 def check_target(target: Path) -> None:
@@ -29,6 +30,50 @@ def check_target(target: Path) -> None:
         raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
     if target.is_dir():
         raise DataError(f"{target}: is a folder, so no file of that name can be written.")
+
+
+def check_folder(target: Path) -> None:
+    """Refuse a folder that cannot be written, before any work is done for it.
+
+    Raises:
+        DataError: the folder above it does not exist, or there is something of that name that is no empty folder.
+    """
+    try:
+        known = target.exists()
+        held = known and (not target.is_dir() or any(target.iterdir()))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{str(target)[:80]}: cannot be the name of a folder ({getattr(error, 'strerror', None) or error})."
+        ) from None
+    if held:
+        what = "holds files already" if target.is_dir() else "is a file"
+        raise DataError(f"{target}: {what}, and nothing is overwritten. Name a new folder, or remove this one first.")
+    if not target.resolve().parent.is_dir():
+        raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `target` on success and vanishes on failure; what is there already stays."""
+    check_folder(target)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{os.getpid()}.", suffix=f".{target.name}", dir=target.resolve().parent))
+    except OSError as error:
+        raise DataError(f"{target.parent}: cannot write here ({error.strerror}).") from None
+    try:
+        folder.chmod(0o777 & ~_umask())
+        yield folder
+        for path in folder.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as written:
+                    os.fsync(written.fileno())
+        check_folder(target)
+        # An empty folder gives way; some systems rename over no folder at all.
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -228,6 +228,48 @@ COMMANDS = [
     pick("-o out.npy", r"out\.npy: rows of text cannot be written as \.npy"),
     pick("-o out.parquet.gz", "parquet files are compressed inside"),
     pick("-o no/out.jsonl", "no: no such folder. Create it first"),
+    pick("-o .", r"\.: the ending '' is no known data file|is no known data file"),
+    # for trainers
+    pick("-o out.jsonl --as message", "Unknown schema for --as 'message'. Did you mean messages"),
+    pick("-o out.jsonl --as text", "Unknown schema for --as 'text'"),
+    pick("-o out.jsonl --format parquet", r"--format is for a folder \(-o FOLDER/\)"),
+    pick("-o out/ --format csv", "'csv' is not one of 'parquet', 'jsonl'"),
+    pick("-o out.jsonl --card-metrics none", r"--card-metrics is for a folder \(-o FOLDER/\)"),
+    pick("-o out/ --card-metrics vendi", "Unknown metric 'vendi'. Did you mean vendi_score"),
+    pick("-o out/ --card-metrics none,novelsum", "Unknown metric 'none'"),
+    pick("-o out/ --dataset-info info.json", r"--dataset-info is for a single file: the folder out/ has a dataset_info\.json"),
+    pick("-o no/out/", "no: no such folder. Create it first"),
+    pick("-o ./", r"\.: holds files already, and nothing is overwritten"),
+    pick("-o folder/", "folder: holds files already, and nothing is overwritten. Name a new folder, or remove this one"),
+    pick("-o pool.jsonl/", r"pool\.jsonl: is a file, and nothing is overwritten"),
+    pick("-o pool.jsonl/x/", r"pool\.jsonl.*: (no such folder|cannot be the name)"),
+    pick(f"-o {'a' * 300}/", "a{80}: cannot be the name of a folder")._replace(name="a folder with a name that is too long"),
+    Case(
+        "a folder inside the pool", {"f": None, "f/a.jsonl": lines(*GOOD)}, "select f --size 3 --strategy random -o f/out/",
+        "f/out: lies in the folder that is read",
+    ),
+    usage("select twelve.npy --size 3 --strategy random -o out/", "A pool of vectors has no rows to write: give OUT a name in .json"),
+    usage("select twelve.npy --size 3 --strategy random --as messages -o out.json", "A pool of vectors has no rows to write"),
+    *(
+        usage("select pool.jsonl --size 3 --strategy random -o out.jsonl --dataset-info info.json", message)._replace(
+            name=f"a dataset_info.json that is {name}", files={**STAGE, "info.json": content}
+        )
+        for name, content, message in (
+            ("a list", b"[]", r"info\.json: must be a JSON object with an object for each data set"),
+            ("no objects", b'{"a": 3}', r"info\.json: must be a JSON object with an object for each data set"),
+            ("no JSON", b"{", r"info\.json: is no JSON object, so no entry can be added"),
+            ("empty", b"", r"info\.json: is no JSON object"),
+            ("of another encoding", b'{"\xff": {}}', r"info\.json: is no JSON object"),
+            ("too deep", b"[" * 100_000, r"info\.json: is no JSON object"),
+            ("ambiguous", b'{"a": {}, "a": {}}', r"info\.json: is no JSON object.*the key 'a' twice"),
+        )
+    ),
+    pick("-o out.jsonl --dataset-info no/info.json", "no: no such folder"),
+    pick("-o out.jsonl --dataset-info folder", "folder: is a folder"),
+    pick("-o out.jsonl --dataset-info out.jsonl --strategy random", r"out\.jsonl: two results would go into this one file"),
+    pick("-o out.jsonl --dataset-info pool.jsonl --strategy random", r"pool\.jsonl: "),
+    pick("-o out.jsonl.gz --dataset-info info.json", r"out\.jsonl\.gz: LLaMA-Factory opens \.json, \.jsonl"),
+    pick("-o a,b.jsonl --dataset-info info.json", r"a,b\.jsonl: LLaMA-Factory names data sets in a list with commas"),
     pick("-o pool.jsonl/out.jsonl", r"pool\.jsonl: no such folder"),
     pick("-o dir.jsonl", r"dir\.jsonl: is a folder", dir=None),
     pick(f"-o {'a' * 300}.jsonl", "a{80}")._replace(name="an output with a name longer than a name can be"),

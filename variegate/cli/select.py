@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,7 @@ from variegate.cli.options import (
     side_option,
     values,
 )
+from variegate.cli.training import OutputPath, Training, refuse_folder_in_pool, training_options
 from variegate.data.record import SIDES
 from variegate.errors import ParameterError
 
@@ -54,8 +55,14 @@ __all__ = ["select_command"]
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The subset, in the pool's schema."
+    "-o",
+    "--output",
+    type=OutputPath(),
+    required=True,
+    metavar="OUT|FOLDER/",
+    help="The subset, in the pool's schema: a file, or a folder that is ready for training.",
 )
+@training_options
 @data_options
 def select_command(
     pool: str,
@@ -84,11 +91,13 @@ def select_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    training: Training,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
 
     Beside OUT goes OUT.selection.json: which rows, in picking order, and how they were chosen. A .npy pool has no rows to
-    write: there OUT is that record alone.
+    write: there OUT is that record alone. An OUT that ends in a slash becomes a folder for `datasets`, TRL, LLaMA-Factory and
+    the Hub: rows, record, dataset_info.json and a card.
 
     \b
     variegate select pool.jsonl --size 1000 -o subset.jsonl
@@ -96,6 +105,7 @@ def select_command(
     variegate select pool.jsonl --size 1000 --strategy micro --side response --level 100 -o subset.jsonl
     variegate select pool.jsonl --budget-tokens 1000000 --strategy facility_location -o subset.jsonl
     variegate select pool.jsonl --size 1000 --extend owned.jsonl -o more.jsonl
+    variegate select pool.jsonl --size 1000 --as messages -o subset/
     """
     from variegate.data.write import check_writable
     from variegate.storage import check_target
@@ -106,27 +116,22 @@ def select_command(
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
-    beside = output.with_name(output.name + ".selection.json")
+    beside = output.parent / f"{output.name}.selection.json"
+    training.check(output, pool.lower().endswith(".npy"))
     if pool.lower().endswith(".npy"):
         check_target(output)
         if output.suffix.lower() == ".npy":
             raise ParameterError(f"{output}: for a pool of vectors the choice is recorded as JSON. Give it a name in .json.")
+    elif training.folder:
+        refuse_folder_in_pool(output, pool)
     else:
         check_writable(output)
         check_target(beside)
     params = values(settings)
-    reserved = {
-        "data", "size", "budget_tokens", "budget_side", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level",
-        "reference", "extend", "length_range", "match_length", "quality", "seed",
-    } & params.keys()  # fmt: skip
-    if reserved:
-        name = min(reserved)
-        own = "the argument POOL" if name == "data" else f"the option --{name.replace('_', '-')}"
-        raise ParameterError(f"--set {name}=... is no parameter of a strategy: give {own} instead.")
+    _refuse_reserved(params)
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
-    refuse_overwriting(
-        [output, beside, listed if on_bad_row == "skip" else None], [pool, reference, embedder, extend, match_length]
-    )
+    written = [output, None if training.folder else beside, training.info, listed if on_bad_row == "skip" else None]
+    refuse_overwriting(written, [pool, reference, embedder, extend, match_length])
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
     against, owned, target = (
         one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet)
@@ -142,30 +147,55 @@ def select_command(
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", quiet)
-    _write(corpus, selection, output, tokenizer, quiet)
+    views = {"side": side, "embedder": embedder, "tokenizer": tokenizer, "tags": tags}
+    _write(corpus, selection, output, training, views, quiet)
 
 
-def _write(corpus: Corpus, selection: Selection, output: Path, tokenizer: str, quiet: bool) -> None:
+def _refuse_reserved(params: dict[str, Any]) -> None:
+    reserved = {
+        "data", "size", "budget_tokens", "budget_side", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level",
+        "reference", "extend", "length_range", "match_length", "quality", "seed",
+    } & params.keys()  # fmt: skip
+    if reserved:
+        name = min(reserved)
+        own = "the argument POOL" if name == "data" else f"the option --{name.replace('_', '-')}"
+        raise ParameterError(f"--set {name}=... is no parameter of a strategy: give {own} instead.")
+
+
+def _write(corpus: Corpus, selection: Selection, output: Path, training: Training, views: dict[str, Any], quiet: bool) -> None:
     from variegate.storage import whole_file, whole_files
     from variegate.strategies import tokens_by_side
 
-    part = corpus.take(selection.indices)
     record = selection.as_dict()
     # In the record rows are numbered as in the pool's files, also where bad rows were left out.
     record["indices"] = corpus.numbers[selection.indices].tolist()
     record["pool"]["skipped"] = len(corpus.skipped)
-    if corpus.given_vectors is None:
-        record["params"] |= {"tokens": tokens_by_side(part, tokenizer), "tokenizer": tokenizer}
-    text = json.dumps(record) + "\n"
     if corpus.given_vectors is not None:
         with whole_file(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
         say(f"{selection.n:,} rows chosen, recorded in {output}", quiet)
         return
+    taken = corpus.take(selection.indices)
+    counts = tokens_by_side(taken, views["tokenizer"])
+    record["params"] |= {"tokens": counts, "tokenizer": views["tokenizer"]}
+    tokens = f"tokens by side ({views['tokenizer']}): " + ", ".join(f"{side} {count:,}" for side, count in counts.items())
+    chosen = f"{selection.n:,} of {len(corpus):,} rows written to {output}"
+    part = training.rows(taken)
+    if training.folder:
+        notes = training.write_folder(corpus, part, selection.indices, record, output, views)
+        say(f"{chosen}/, ready for training; README.md there is its card", quiet)
+        say(tokens, quiet)
+        training.report(part, notes, quiet)
+        return
     beside = output.with_name(output.name + ".selection.json")
-    with whole_files(output, beside) as (rows_path, record_path):
+    notes = []
+    with whole_files(output, beside, *([training.info] if training.info else [])) as (rows_path, record_path, *info_path):
         part.write(rows_path, named=output)
-        record_path.write_text(text, encoding="utf-8")
-    tokens = ", ".join(f"{side} {count:,}" for side, count in record["params"]["tokens"].items())
-    say(f"{selection.n:,} of {len(corpus):,} rows written to {output}, how they were chosen to {beside}", quiet)
-    say(f"tokens by side ({tokenizer}): {tokens}", quiet)
+        record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        for path in info_path:
+            info, entry = training.entry(part, output)
+            path.write_text(info, encoding="utf-8")
+            notes = entry.notes
+    say(f"{chosen}, how they were chosen to {beside}", quiet)
+    say(tokens, quiet)
+    training.report(part, notes, quiet)

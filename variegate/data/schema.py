@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from variegate.data.record import Record, Role, Turn
@@ -52,6 +52,8 @@ class Schema:
         turns: the turns of a row; raises :class:`RowError` on a bad one.
         detected: False for shapes that must be asked for, because reading them takes a decision.
         has_response: False where rows hold prompts alone.
+        parts: which field plays which part: `instruction`, `input`, `response`, `history`, `system`, or `messages` with the keys
+            `role` and `content` where they are fixed. Empty where that differs from row to row.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Schema:
     turns: Callable[[Row], list[Turn]]
     detected: bool = True
     has_response: bool = True
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def record(self, row: object) -> Record:
         """Read one raw row.
@@ -246,6 +249,10 @@ def _has(*names: str) -> Callable[[Row], bool]:
     return lambda row: all(name in row for name in names) and not ({"chosen", "rejected"} <= row.keys())
 
 
+_PAIR_KEYS = ("instruction", "input", "response", "system", "history")
+_CHAT_KEYS = ("messages", "role", "content", "user", "assistant", "system")
+_SAME_NAMES = {key: key for key in _PAIR_KEYS}
+
 # In the order in which they are tried: the more telling field names first.
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema
@@ -255,19 +262,37 @@ SCHEMAS: dict[str, Schema] = {
             "messages: [{role, content}]",
             _has("messages"),
             lambda row: _messages(_field(row, "messages"), "messages"),
+            parts={"messages": "messages"},
         ),
-        Schema("sharegpt", "conversations: [{from, value}]", _has("conversations"), _sharegpt),
-        Schema("alpaca", "instruction, output, optional input, system, history", _has("instruction", "output"), _alpaca),
+        Schema(
+            "sharegpt",
+            "conversations: [{from, value}]",
+            _has("conversations"),
+            _sharegpt,
+            parts={"messages": "conversations", "system": "system"},
+        ),
+        Schema(
+            "alpaca",
+            "instruction, output, optional input, system, history",
+            _has("instruction", "output"),
+            _alpaca,
+            parts={**_SAME_NAMES, "response": "output"},
+        ),
         Schema(
             "instruction-response",
             "instruction, response, optional input, system, history",
             _has("instruction", "response"),
             _instruction_response,
+            parts=_SAME_NAMES,
         ),
         Schema(
-            "prompt-completion", "prompt, completion: strings or message lists", _has("prompt", "completion"), _prompt_completion
+            "prompt-completion",
+            "prompt, completion: strings or message lists",
+            _has("prompt", "completion"),
+            _prompt_completion,
+            parts={"instruction": "prompt", "response": "completion"},
         ),
-        Schema("text", "text (all of it counts as response)", _has("text"), _text),
+        Schema("text", "text (all of it counts as response)", _has("text"), _text, parts={"response": "text"}),
         Schema(
             "preference",
             "prompt (or conversations, messages), chosen, rejected: the chosen answer is read",
@@ -284,10 +309,6 @@ def named_schema(name: str) -> Schema:
     if name not in SCHEMAS:
         raise unknown_name("schema", name, list(SCHEMAS))
     return SCHEMAS[name]
-
-
-_PAIR_KEYS = ("instruction", "input", "response", "system", "history")
-_CHAT_KEYS = ("messages", "role", "content", "user", "assistant", "system")
 
 
 def mapped_schema(columns: Mapping[str, str]) -> Schema:
@@ -315,6 +336,7 @@ def mapped_schema(columns: Mapping[str, str]) -> Schema:
             shape,
             lambda row: field in row,
             lambda row: _messages(_field(row, field), field, columns.get("role"), columns.get("content"), roles),
+            parts={key: columns[key] for key in ("messages", "role", "content") if key in columns},
         )
     if "instruction" not in columns and "response" not in columns:
         raise ParameterError("--columns must name at least 'instruction', 'response' or 'messages'.")
@@ -324,6 +346,7 @@ def mapped_schema(columns: Mapping[str, str]) -> Schema:
         lambda row: all(field in row for key, field in columns.items() if key in ("instruction", "response")),
         lambda row: _mapped_turns(row, columns),
         has_response="response" in columns,
+        parts=columns,
     )
 
 

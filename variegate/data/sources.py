@@ -92,7 +92,7 @@ def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
     elif "://" in name:
         yield _open_url(name)
     elif path.is_dir():
-        found = sorted(file for file in path.rglob("*") if is_data_file(file) and not _hidden(file, path))
+        found = sorted(file for file in path.rglob("*") if is_data_file(file) and not _hidden(file, path) and not _record(file))
         if not found:
             raise DataError(f"{name}: no data file in this folder. Known endings: {', '.join(ENDINGS)}.")
         for file in found:
@@ -107,6 +107,11 @@ def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
 
 def _hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def _record(file: Path) -> bool:
+    # What select and trainers keep beside rows is no data.
+    return file.name in ("dataset_info.json", "selection.json") or file.name.endswith(".selection.json")
 
 
 def _looks_like_a_file(name: str) -> bool:

@@ -19,7 +19,7 @@ from variegate.data.rows import LineRows, ListRows, Rows, TableRows, in_order
 from variegate.errors import DataError
 from variegate.storage import check_target
 
-__all__ = ["as_table", "check_writable", "with_columns", "write_rows"]
+__all__ = ["as_table", "check_writable", "replaced", "with_columns", "write_rows"]
 
 Place = tuple[Rows, int]
 
@@ -166,6 +166,31 @@ def with_columns(name: str, places: Sequence[Place], columns: Mapping[str, Seque
         added = zip(*columns.values(), strict=True)
         whole = ListRows([{**row, **dict(zip(columns, values, strict=True))} for row, values in zip(rows, added, strict=True)])
     return [(whole, at) for at in range(len(places))]
+
+
+def replaced(
+    name: str, places: Sequence[Place], columns: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+) -> Rows:
+    """Return rows with some of their columns replaced by others; in a table the columns that stay keep their types.
+
+    Args:
+        name: the data set, for errors.
+        places: the rows, in order.
+        columns: of each row the fields that are put in, first.
+        others: of each row the fields that stay.
+    """
+    names = list(dict.fromkeys(field for row in columns for field in row))
+    if all(isinstance(rows, TableRows) for rows, _ in places):
+        import pyarrow as pa
+
+        table = as_table(name, places)
+        kept = {field for row in others for field in row}
+        with _fits(name):
+            new = [pa.array([row.get(field) for row in columns]) for field in names]
+            stays = table.select([field for field in table.column_names if field in kept])
+            fields = [*(pa.field(field, values.type) for field, values in zip(names, new, strict=True)), *stays.schema]
+            return TableRows(pa.table([*new, *stays.columns], schema=pa.schema(fields, stays.schema.metadata)))
+    return ListRows([{**own, **rest} for own, rest in zip(columns, others, strict=True)])
 
 
 def _refuse_known(name: str, known: Collection[str], columns: Mapping[str, Sequence[Any]]) -> None:

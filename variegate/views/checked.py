@@ -1,0 +1,62 @@
+"""What is checked and hashed before it is kept: texts, and vectors that must have a direction."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.errors import DataError, name_rows
+from variegate.geometry import faulty_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["checked_tag_vectors", "checked_vectors", "digest_texts"]
+
+Vectors = NDArray[np.float32]
+
+
+def digest_texts(texts: pa.ChunkedArray) -> str:
+    """Return a hash of texts that does not depend on how they are chunked."""
+    hasher = hashlib.sha256()
+    for chunk in texts.chunks:
+        for text in chunk.to_pylist():
+            data = text.encode()
+            hasher.update(len(data).to_bytes(8, "little"))
+            hasher.update(data)
+    return hasher.hexdigest()
+
+
+def checked_vectors(vectors: Any, where: str, numbers: NDArray[np.int64]) -> Vectors:
+    """Return vectors if each has a direction.
+
+    Raises:
+        DataError: a vector is zero or not finite; the message names the rows, by `numbers`.
+    """
+    zero, infinite = faulty_rows(vectors)
+    if len(infinite):
+        rows = name_rows((numbers[infinite] + 1).tolist())
+        raise DataError(f"{where}: the vectors of {rows} hold values that are not finite, or too large.")
+    if len(zero):
+        rows = name_rows((numbers[zero] + 1).tolist())
+        raise DataError(
+            f"{where}: the vectors of {rows} are zero, or next to it (an empty text, for one), so they have no direction. "
+            "Leave these rows out, or measure another side."
+        )
+    return cast(Vectors, vectors)
+
+
+def checked_tag_vectors(vectors: Vectors, names: list[str], where: str) -> Vectors:
+    """Return the vectors of tags if each has a direction.
+
+    Raises:
+        DataError: a vector is zero or not finite; the message names the tag.
+    """
+    for rows, fault in zip(faulty_rows(vectors), ("zero, or next to it", "not finite, or too large"), strict=True):
+        if len(rows):
+            others = f" and of {len(rows) - 1} more" if len(rows) > 1 else ""
+            raise DataError(f"{where}: the vector of the tag {names[rows[0]]!r}{others} is {fault}. Pass another embedder.")
+    return vectors
