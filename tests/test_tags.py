@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 
 import variegate as vg
-from variegate.views import tags as views
+from variegate.views import keyphrases as views
 from variegate.views.cache import use_cache
-from variegate.views.tags import column_tags, keyphrase_tags
+from variegate.views.keyphrases import keyphrase_tags
+from variegate.views.tags import column_tags
 
 COLUMN = {
     "list": (["Maths", "History"], ["maths", "history"]),

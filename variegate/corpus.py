@@ -22,6 +22,7 @@ from variegate.storage import whole_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from variegate.views.tag_names import TagNames
     from variegate.views.tags import Tags
     from variegate.views.tokens import Tokens
 
@@ -200,20 +201,42 @@ class Corpus:
         """Return the tags of each row.
 
         Args:
-            side: of which keyphrases are taken.
+            side: of which keyphrases are taken, or which a model tags.
             tags: see `variegate list tags`.
-            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed.
+            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed, and from which normalised tags
+                take their names.
         """
-        from variegate.views.tags import KEYPHRASES, column_tags, keyphrase_tags
+        from variegate.views.tagger import is_llm, llm_tags
+        from variegate.views.tags import KEYPHRASES, column_tags, normalized
 
-        if tags != KEYPHRASES:
+        wanted = normalized(tags)
+        if wanted is None and is_llm(tags):
+            return cast("Tags", self._once(("tags", side, tags), lambda: llm_tags(self.texts(side), tags, self.where)))
+        if wanted is None and tags != KEYPHRASES:
             return cast("Tags", self._once(("tags", tags), lambda: column_tags(self.column(tags), self.where)))
 
         def build() -> tuple[Corpus, Tags]:
+            from variegate.views.keyphrases import keyphrase_tags
+
+            if wanted is not None:
+                names = fitted_on.tag_names(side, tags)
+                return fitted_on, names.applied(self.tags(side, wanted.source, fitted_on), self.name)
             texts, fitted = self.texts(side), fitted_on.texts(side)
             return fitted_on, keyphrase_tags(texts, self.text_digest(side), fitted, fitted_on.text_digest(side))
 
         return cast("Tags", self._once(("tags", side, tags, id(fitted_on)), build)[1])
+
+    def tag_names(self, side: Side, tags: str) -> TagNames:
+        """Return what `normalized` tags are called after this corpus."""
+        from variegate.views.tag_names import fit_names
+        from variegate.views.tags import normalized
+
+        wanted = normalized(tags)
+        if wanted is None:
+            raise bad_parameter("tags", "Corpus.tag_names", "of the form normalized:TAGS", tags)
+        source = wanted.source
+        found = self._once(("names", side, source), lambda: fit_names(self.tags(side, source, self)))
+        return cast("TagNames", found).kept(wanted.fewest_rows, tags, self.name)
 
     def where(self, row: int) -> str:
         """Say which file and line (or row) a row comes from."""
