@@ -87,6 +87,72 @@ def test_normalised_tags_in_a_column(server, pool, tmp_path, capsys):
     assert "20 of 30 rows have tags, 1 different ones" in table
 
 
+def test_rows_without_an_answer_are_null_where_that_is_asked_for(server, pool, tmp_path, capsys):
+    server.stubborn = {TEXTS[2]: "a refusal"}
+    out = tmp_path / "out.jsonl"
+    asking = ("tag", pool, "--side", "instruction", "--tags", server.name, "-o", out)
+    status, _, err = run(capsys, *asking)
+    assert (status, out.exists()) == (1, False)
+    assert "pool.jsonl, line 3: the model refused to answer" in err
+    status, table, err = run(capsys, *asking, "--on-failed", "null")
+    assert status == 0
+    assert "line 3: the model refused" in err
+    assert "29 of 30 rows have tags" in table
+    rows = [json.loads(line)["tags"] for line in out.read_text().splitlines()]
+    assert rows == [None if text == TEXTS[2] else tags_for(text) for text in TEXTS]
+    assert main(["measure", str(out), "--tags", "tags", "--metrics", "tag_count", "--quiet"]) == 0
+
+
+def test_select_and_measure_ask_the_model(server, pool, tmp_path, capsys):
+    out = tmp_path / "subset.jsonl"
+    tags = f"normalized@2:{server.name}"
+    select = (
+        "select",
+        pool,
+        "--size",
+        8,
+        "--side",
+        "instruction",
+        "--strategy",
+        "meso",
+        "--tags",
+        tags,
+        "--level",
+        100,
+        "-o",
+        out,
+    )
+    status, _, err = run(capsys, *select)
+    assert status == 0
+    assert "30 requests to make" in err
+    record = json.loads(Path(f"{out}.selection.json").read_text())
+    assert record["params"]["tags"] == tags
+    assert record["params"]["k_realised"] == record["params"]["k_max"]
+    measuring = ("measure", out, pool, "--reference", pool, "--side", "instruction", "--metrics", "tag_count", "--tags", tags)
+    status, found, _ = run(capsys, *measuring, "--json", "-", "--quiet")
+    subset, whole = (one["value"] for one in json.loads(found))
+    assert subset == whole == record["params"]["k_max"]
+    assert server.asked == dict.fromkeys(TEXTS, 1)
+
+
+def test_quiet_says_nothing_but_the_table(server, pool, capsys):
+    status, out, err = run(capsys, "tag", pool, "--side", "instruction", "--tags", server.name, "--quiet")
+    assert (status, err) == (0, "")
+    assert "30 of 30 rows" in out
+
+
+REFUSED = {
+    "no cache, no column": (("--cache", "off"), "there is no cache to fill"),
+    "a dry run with a column": (("--dry-run", "-o", "out.jsonl"), "leave out --dry-run and --limit-requests"),
+    "a part with a column": (("--limit-requests", 3, "-o", "out.jsonl"), "leave out --dry-run and --limit-requests"),
+    "null without a column": (("--on-failed", "null"), "so it needs -o OUT"),
+    "an unknown ending": (("-o", "out.docx"), "out.docx"),
+    "the pool itself": (("-o", "pool.jsonl"), "is the data that was read"),
+    "a column that is there": (("-o", "out.jsonl", "--column", "kind"), "have a field 'kind' already"),
+    "no such side": (("--side", "left"), "'left' is not one of"),
+}
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_is_refused_before_anything_is_asked(what, server, pool, capsys, monkeypatch):
     options, message = REFUSED[what]

@@ -99,7 +99,7 @@ def by_definition(rows, fewest):
             if stem := same_spelling(tag):
                 carriers.setdefault(stem, set()).add(at)
                 forms.setdefault(stem, Counter())[spelled(tag)] += 1
-    shown = {stem: min(counts, key=lambda form: (-counts[form], form)) for stem, counts in forms.items()}  # noqa: B023
+    shown = {stem: min(counts, key=lambda form: (-counts[form], form)) for stem, counts in forms.items()}
     order = sorted(carriers, key=lambda stem: (-len(carriers[stem]), shown[stem]))
     vectors = dict(zip(order, tag_names._vectors([shown[stem] for stem in order]).astype(np.float64), strict=True))
     heads: list[str] = []

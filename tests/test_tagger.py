@@ -144,7 +144,7 @@ def test_the_count_comes_before_the_first_request(server, tmp_path, told):
     # Each request carries the rules, about 200 tokens of them, and its text.
     assert 40 * 150 < plan.prompt_tokens < 40 * 300
     assert server.requests == told == []
-    server.stubborn = {text: "401" for text in TEXTS}
+    server.stubborn = dict.fromkeys(TEXTS, "401")
     with pytest.raises(vg.VariegateError, match=r"is refused \(AuthenticationError.*Is OPENAI_API_KEY right"):
         names(pool, server.name)
     assert len(server.requests) == 1
@@ -293,7 +293,7 @@ def test_a_server_that_never_answers_is_given_up(trouble, server, tmp_path, monk
     monkeypatch.setattr(tagger, "GIVE_UP", 5)
     good = TEXTS[:10]
     names(corpus_of(good, tmp_path), server.name)
-    server.stubborn = {text: trouble for text in TEXTS}
+    server.stubborn = dict.fromkeys(TEXTS, trouble)
     with pytest.raises(
         vg.VariegateError, match=r"gave up: 5 texts failed with no answer between them.*0 texts were answered .* 25 were not"
     ):
@@ -307,7 +307,7 @@ def test_a_server_that_never_answers_is_given_up(trouble, server, tmp_path, monk
     ("status", "error"), [("401", "AuthenticationError"), ("403", "PermissionDeniedError"), ("404", "NotFoundError")]
 )
 def test_who_is_not_let_in_asks_no_further(status, error, server, tmp_path):
-    server.stubborn = {text: status for text in TEXTS}
+    server.stubborn = dict.fromkeys(TEXTS, status)
     with pytest.raises(vg.VariegateError, match=rf"The tagger 'llm:m@http.*' is refused \({error}"):
         names(corpus_of(TEXTS, tmp_path), server.name)
     assert len(server.requests) == 1
