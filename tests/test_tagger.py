@@ -251,6 +251,7 @@ def test_a_cut_answer_gets_more_room(server, tmp_path):
     [
         '{"tags": ["Maths ", "maths", "World  War"]}',
         '```json\n{"tags": ["maths", "world war"]}\n```',
+        '<think>{"tags": []} would be too few</think>{"tags": ["maths", "world war"]}',
         'Here: {"tags":["maths","world war"]}.',
     ],
 )
@@ -287,9 +288,43 @@ def test_rows_that_failed_can_be_kept_without_tags(server, tmp_path):
     assert found.tags == [None if text == TEXTS[3] else tags_for(text) for text in TEXTS]
 
 
+def test_rows_that_stay_stubborn_do_not_look_like_a_server_that_is_down(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tagger, "GIVE_UP", 3)
+    server.stubborn = dict.fromkeys(TEXTS[::2], "a refusal")
+    pool = corpus_of(TEXTS, tmp_path)
+    names(corpus_of(TEXTS[1::2], tmp_path, "good.jsonl"), server.name)
+    with pytest.raises(
+        vg.VariegateError, match=r"gave up: 3 texts .* 17 were not asked.*`variegate tag --on-failed null -o OUT`"
+    ):
+        names(pool, server.name)
+    found = tag_texts(pool.texts("instruction"), server.name, pool.where, keep_failures=True)
+    assert list(found.failures) == list(range(0, 40, 2))
+    # A model that has never given an answer is another matter, and so is a server that fails.
+    server.stubborn = dict.fromkeys(TEXTS, "a refusal")
+    with pytest.raises(vg.VariegateError, match="gave up: 3 texts"):
+        tag_texts(pool.texts("instruction"), f"{server.name}/", pool.where, keep_failures=True)
+    server.stubborn = dict.fromkeys(TEXTS[::2], "500")
+    with pytest.raises(vg.VariegateError, match="gave up: 3 texts"):
+        tag_texts(pool.texts("instruction"), server.name, pool.where, keep_failures=True)
+
+
+def test_a_server_that_is_not_there_is_found_out_soon(server, tmp_path):
+    server.stubborn = dict.fromkeys(TEXTS, "hang up")
+    with pytest.raises(
+        vg.VariegateError, match=r"gave up: 2 texts failed .* the server failed \(APIConnectionError.* 38 were not asked"
+    ):
+        names(corpus_of(TEXTS, tmp_path), server.name)
+    assert len(server.requests) == 2 * (chat.FIRST_RETRIES + 1)
+
+
+def test_an_empty_text_is_not_asked(server, tmp_path):
+    assert names(corpus_of(["a", " \n", "b"], tmp_path), server.name) == [tags_for("a"), [], tags_for("b")]
+    assert set(server.asked) == {"a", "b"}
+
+
 @pytest.mark.parametrize("trouble", ["500", "malformed", "hang up", "400"])
 def test_a_server_that_never_answers_is_given_up(trouble, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(chat, "RETRIES", 1)
+    monkeypatch.setattr(chat, "FIRST_RETRIES", 1)
     monkeypatch.setattr(tagger, "GIVE_UP", 5)
     good = TEXTS[:10]
     names(corpus_of(good, tmp_path), server.name)

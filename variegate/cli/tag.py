@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["tag_command"]
 
+# Rows without tags that are named, of however many.
+SHOWN = 5
 RowTags = list[list[str] | None]
 
 
@@ -114,8 +116,10 @@ def _tags(corpus: Corpus, side: Side, tags: str, dry_run: bool, limit_requests: 
     if is_llm(tags):
         keep = on_failed == "null"
         tagged = tag_texts(corpus.texts(side), tags, corpus.where, limit=limit_requests, keep_failures=keep)
-        for row, reason in list(tagged.failures.items())[:5]:
+        for row, reason in list(tagged.failures.items())[:SHOWN]:
             say(f"note: {corpus.where(row)}: {reason}")
+        if tagged.failures:
+            say(f"note: {len(tagged.failures):,} of {len(corpus):,} rows have null for tags")
         return tagged.tags
     found = corpus.tags(side, tags, corpus)
     return [[found.names[tag] for tag in found[row].tolist()] for row in range(len(found))]

@@ -10,7 +10,10 @@ from variegate.errors import VariegateError
 from variegate.progress import announce
 from variegate.views.client import Service, first_line
 
-__all__ = ["ANSWER_TOKENS", "ATTEMPTS", "PROMPT_SETTINGS", "SYSTEM", "Chat", "Style", "Unusable", "message_of", "read_answer"]
+__all__ = [
+    "ANSWER_TOKENS", "ATTEMPTS", "PROMPT_SETTINGS", "SYSTEM", "Chat", "ServerFailure", "Style", "Unusable", "message_of",
+    "read_answer",
+]  # fmt: skip
 
 TEXT_CHARACTERS = 4000
 MOST_TAGS, TAG_CHARACTERS = 8, 60
@@ -21,6 +24,8 @@ ATTEMPTS = 3
 # The client tries again by itself at 408, 409, 429, 5xx, timeouts and lost connections; waits of 8 s at most (or what
 # Retry-After says) make these about a minute, the span of most quotas.
 RETRIES = 10
+# Until a first answer shows that there is a server: a wrong port should not take minutes to find out.
+FIRST_RETRIES = 4
 TIMEOUT_SECONDS = 120.0
 SHOWN = 80
 
@@ -57,6 +62,10 @@ PROMPT_SETTINGS: dict[str, str | int | float | None] = {
 
 class Unusable(Exception):
     """A text got no answer that can be used; the message says why."""
+
+
+class ServerFailure(Unusable):
+    """The server did not answer at all, however often it was tried."""
 
 
 def message_of(text: str) -> str:
@@ -101,7 +110,7 @@ class Chat:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.style = Style()
-        self._client = service.connect(RETRIES, TIMEOUT_SECONDS)
+        self._client = service.connect(FIRST_RETRIES, TIMEOUT_SECONDS)
 
     def first(self, message: str) -> list[str]:
         """Return the tags of a text, and find out on the way what form of request the server takes.
@@ -121,6 +130,7 @@ class Chat:
             if style != self.style:
                 announce(f"{self.service.model} refuses the usual form of request; it is asked with {style.name}")
                 self.style = style
+            self._client = self._client.with_options(max_retries=RETRIES)
             return tags
         assert refused is not None
         raise refused
@@ -169,7 +179,7 @@ class Chat:
         except openai.APIResponseValidationError as error:
             raise _Bad(f"the server answered what is no chat completion ({first_line(error)})") from None
         except openai.OpenAIError as error:
-            raise Unusable(f"the server failed ({first_line(error)})") from None
+            raise ServerFailure(f"the server failed ({first_line(error)})") from None
         except ValueError as error:
             # The client lets the error of an answer that is no JSON through as it is.
             raise _Bad(f"the server answered what is no JSON ({first_line(error)})") from None
@@ -205,7 +215,8 @@ def read_answer(answer: Any) -> list[str]:
         raise _Cut(f"the answer was cut for its length (got {_shown(content)})")
     if not isinstance(content, str) or not content.strip():
         raise _Bad(f"the answer is empty (got {_shown(content)})")
-    # Without a schema, models wrap the object in a fence or in words.
+    # Without a schema, models wrap the object in a fence or in words; some think aloud before it.
+    content = content.rpartition("</think>")[2]
     found = _parsed(content)
     if found is None:
         found = _parsed(content[content.find("{") : content.rfind("}") + 1])

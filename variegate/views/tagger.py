@@ -12,7 +12,7 @@ from variegate.errors import VariegateError, bad_parameter
 from variegate.progress import announce, track
 from variegate.views.answers import Answers, answer_key, open_answers
 from variegate.views.cache import cache_root
-from variegate.views.chat import ANSWER_TOKENS, ATTEMPTS, PROMPT_SETTINGS, SYSTEM, Chat, Unusable, message_of
+from variegate.views.chat import ANSWER_TOKENS, ATTEMPTS, PROMPT_SETTINGS, SYSTEM, Chat, ServerFailure, Unusable, message_of
 from variegate.views.client import Service
 from variegate.views.tags import Tags, tags_of_rows
 from variegate.views.tokens import count_tokens
@@ -27,9 +27,12 @@ REQUESTS_VARIABLE = "VARIEGATE_REQUESTS"
 REQUESTS_AT_ONCE, MOST_REQUESTS_AT_ONCE = 8, 1024
 # So many failures with no answer between them are no matter of the texts.
 GIVE_UP = 25
+# So many texts are enough to see that there is no server, if it has never answered.
+GIVE_UP_AT_ONCE = 2
 TOKENIZER = "llama2"
 BATCH = 4096
 SHOWN = 5
+EMPTY = -1
 
 
 def is_llm(tags: str) -> bool:
@@ -131,20 +134,21 @@ def tag_texts(
         if plan.requests and not dry:
             if cache_root() is None:
                 announce("the cache is off, so these answers live only as long as this command")
-            known, failures = _asked(answers, service, messages, keys, plan.requests)
+            known, failures = _asked(answers, service, messages, keys, plan.requests, keep_failures)
     rows_failed = {row: failures[text] for row, text in enumerate(owner) if text in failures}
     if failures and not keep_failures:
         raise _failed(rows_failed, plan, where)
-    return Tagged(plan, [known.get(keys[text]) for text in owner], rows_failed)
+    return Tagged(plan, [[] if text == EMPTY else known.get(keys[text]) for text in owner], rows_failed)
 
 
 def _distinct(texts: pa.ChunkedArray) -> tuple[list[str], list[int]]:
-    """Return the different messages that the texts make, and for each text the number of its message."""
+    """Return the different messages that the texts make, and for each text the number of its message (`EMPTY` for none)."""
     numbers: dict[str, int] = {}
     owner = []
     for start in range(0, len(texts), BATCH):
         for text in texts.slice(start, BATCH).to_pylist():
-            owner.append(numbers.setdefault(message_of(text), len(numbers)))
+            # Whatever a model says of nothing would be made up.
+            owner.append(numbers.setdefault(message_of(text), len(numbers)) if text.strip() else EMPTY)
     return list(numbers), owner
 
 
@@ -158,7 +162,7 @@ def _plan(rows: int, messages: list[str], missing: list[int], limit: int | None)
 
 
 def _asked(
-    answers: Answers, service: Service, messages: list[str], keys: list[str], requests: int
+    answers: Answers, service: Service, messages: list[str], keys: list[str], requests: int, keep_failures: bool
 ) -> tuple[dict[str, list[str]], dict[int, str]]:
     """Ask for what has no answer; return all answers, and by number of the message what went wrong."""
     chat = Chat(service)
@@ -176,56 +180,78 @@ def _asked(
         known = answers.known(keys)
         # In the order of the keys, which is none: texts that a model cannot deal with mostly stand together.
         missing = sorted((at for at, key in enumerate(keys) if key not in known), key=keys.__getitem__)[:requests]
-        failures = _ask_all(answers, chat, messages, keys, missing) if held and missing else {}
+        if not held or not missing:
+            return known, {}
+        patience = _Patience(chat.service.name, len(missing), answered=bool(known), keep_failures=keep_failures)
+        failures = {}
+        with track("tagging", len(missing), "texts") as advance:
+            for at, failure in _results(answers, chat, messages, keys, missing):
+                advance(1)
+                patience.see(failure)
+                if failure is not None:
+                    failures[at] = str(failure)
         return answers.known(keys), failures
 
 
-def _ask_all(answers: Answers, chat: Chat, messages: list[str], keys: list[str], missing: list[int]) -> dict[int, str]:
-    failures: dict[int, str] = {}
-    in_a_row = done = 0
-    with track("tagging", len(missing), "texts") as advance:
-        for at, failure in _results(answers, chat, messages, keys, missing):
-            done += 1
-            advance(1)
-            if failure is None:
-                in_a_row = 0
-                continue
-            failures[at] = failure
-            in_a_row += 1
-            if in_a_row == GIVE_UP and done < len(missing):
-                raise VariegateError(
-                    f"The tagger '{LLM}{chat.service.name}' gave up: {GIVE_UP} texts failed with no answer between them, the "
-                    f"last with: {failure}. {done - len(failures):,} texts were answered in this run and are cached; "
-                    f"{len(missing) - done:,} were not asked. Look after the server, then run the command again."
-                )
-    return failures
+class _Patience:
+    """Ends a run in which nothing is answered any more.
+
+    Args:
+        name: model and URL.
+        texts: to be asked.
+        answered: whether this model has ever tagged one of these texts.
+        keep_failures: whether texts without a usable answer are accepted; then only the server's own failures count.
+    """
+
+    def __init__(self, name: str, texts: int, *, answered: bool, keep_failures: bool) -> None:
+        self.name, self.texts, self.ever, self.keep_failures = name, texts, answered, keep_failures
+        self.done = self.failed = self.in_a_row = 0
+
+    def see(self, failure: Unusable | None) -> None:
+        """Take notice of how a text fared.
+
+        Raises:
+            VariegateError: too many failed one after the other.
+        """
+        self.done += 1
+        if failure is None:
+            self.ever, self.in_a_row = True, 0
+            return
+        self.failed += 1
+        from_server = isinstance(failure, ServerFailure)
+        if from_server or not (self.keep_failures and self.ever):
+            self.in_a_row += 1
+        most = GIVE_UP_AT_ONCE if from_server and not self.ever else GIVE_UP
+        if self.in_a_row >= most and self.done < self.texts:
+            raise VariegateError(
+                f"The tagger '{LLM}{self.name}' gave up: {self.in_a_row} texts failed with no answer between them, the last "
+                f"with: {failure}. {self.done - self.failed:,} texts were answered in this run and are cached; "
+                f"{self.texts - self.done:,} were not asked. Look after the server, then run the command again; if it is the "
+                "texts, `variegate tag --on-failed null -o OUT` goes on without them."
+            )
 
 
 def _results(
     answers: Answers, chat: Chat, messages: list[str], keys: list[str], missing: list[int]
-) -> Iterator[tuple[int, str | None]]:
+) -> Iterator[tuple[int, Unusable | None]]:
     """Yield each text's number, and what went wrong with it if something did; a bounded number is asked at once."""
 
-    def ask(at: int) -> str | None:
+    def ask(at: int, how: Callable[[str], list[str]] = chat.tags) -> Unusable | None:
         try:
-            answers.keep(keys[at], chat.tags(messages[at]), chat.style.name)
+            answers.keep(keys[at], how(messages[at]), chat.style.name)
         except Unusable as error:
-            return str(error)
+            return error
         return None
 
     remaining = iter(missing)
     # One by one until an answer shows what form of request the server takes.
     for at in remaining:
-        failure = None
-        try:
-            answers.keep(keys[at], chat.first(messages[at]), chat.style.name)
-        except Unusable as error:
-            failure = str(error)
+        failure = ask(at, chat.first)
         yield at, failure
         if failure is None:
             break
     at_once = _at_once()
-    pending: dict[Future[str | None], int] = {}
+    pending: dict[Future[Unusable | None], int] = {}
     executor = ThreadPoolExecutor(at_once)
     try:
         while True:
