@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 
 import variegate as vg
-from variegate.views import tags as views
+from variegate.views import keyphrases as views
 from variegate.views.cache import use_cache
-from variegate.views.tags import column_tags, keyphrase_tags
+from variegate.views.keyphrases import keyphrase_tags
+from variegate.views.tags import column_tags
 
 COLUMN = {
     "list": (["Maths", "History"], ["maths", "history"]),
@@ -173,6 +174,29 @@ def test_the_same_from_the_cache_and_without(cache):
     assert first.ids.tolist() == second.ids.tolist()
     assert names(first) == names(second)
     use_cache(None)
+
+
+def test_a_reference_is_counted_once_for_all_the_sets_against_it(monkeypatch):
+    pool = [*TEXTS, *(f"{text} autumn" for text in TEXTS)]
+    expected = [names(fitted(TEXTS[at:], pool)) for at in (1, 2)]
+    counted = []
+    count = views._counted
+    monkeypatch.setattr(views, "_counted", lambda texts: counted.append(len(texts)) or count(texts))
+    assert [names(fitted(TEXTS[at:], pool)) for at in (1, 2)] == expected
+    assert names(fitted(TEXTS[3:], pool)) == names(fitted(TEXTS, pool))[3:]
+    assert counted == []
+    # Its own keyphrases come from the same count, and are those that one reading of its texts gives.
+    own = names(fitted(pool))
+    assert counted == []
+    use_cache("off")
+    assert names(fitted(pool)) == own
+    assert counted == [len(pool)]
+
+
+def test_texts_without_a_phrase(monkeypatch):
+    for _ in range(2):
+        assert names(fitted(["", "12", "of the"])) == [[], [], []]
+        assert names(fitted(["of apples"], ["", "12"])) == [[]]
 
 
 def test_tag_metrics_by_the_library(tmp_path):

@@ -17,13 +17,14 @@ from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import as_table, replaced, write_rows
-from variegate.errors import DataError, ParameterError, bad_parameter
+from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
-from variegate.views.checked import checked_tag_vectors, checked_vectors, digest_texts
+from variegate.views.checked import checked_vectors, digest_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from variegate.views.tag_names import TagNames
     from variegate.views.tags import Tags
     from variegate.views.tokens import Tokens
 
@@ -202,16 +203,26 @@ class Corpus:
         """Return the tags of each row.
 
         Args:
-            side: of which keyphrases are taken.
+            side: of which keyphrases are taken, or which a model tags.
             tags: see `variegate list tags`.
-            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed.
+            fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed, and from which normalised tags
+                take their names.
         """
-        from variegate.views.tags import KEYPHRASES, column_tags, keyphrase_tags
+        from variegate.views.tagger import is_llm, llm_tags
+        from variegate.views.tags import KEYPHRASES, column_tags, normalized
 
-        if tags != KEYPHRASES:
+        wanted = normalized(tags)
+        if wanted is None and is_llm(tags):
+            return cast("Tags", self._once(("tags", side, tags), lambda: llm_tags(self.texts(side), tags, self.where)))
+        if wanted is None and tags != KEYPHRASES:
             return cast("Tags", self._once(("tags", tags), lambda: column_tags(self.column(tags), self.where)))
 
         def build() -> tuple[Corpus, Tags]:
+            from variegate.views.keyphrases import keyphrase_tags
+
+            if wanted is not None:
+                names = fitted_on.tag_names(side, tags)
+                return fitted_on, names.applied(self.tags(side, wanted.source, fitted_on), self.name)
             texts, fitted = self.texts(side), fitted_on.texts(side)
             return fitted_on, keyphrase_tags(texts, self.text_digest(side), fitted, fitted_on.text_digest(side))
 
@@ -230,24 +241,24 @@ class Corpus:
             ParameterError: the embedder has vectors of rows only.
             DataError: the vector of a tag is zero or not finite.
         """
-        import pyarrow as pa
-
-        from variegate.views.embed import embed_texts
-
-        found = self.tags(side, tags, fitted_on)
-        if embedder.startswith("column:") or embedder.lower().endswith(".npy"):
-            raise ParameterError(
-                f"The embedder {embedder!r} holds vectors of rows, and a graph of tags needs those of the tags' names. Pass one "
-                "that embeds texts, such as static (variegate list embedders)."
-            )
+        from variegate.views.embed import embed_tags
 
         def build() -> tuple[Corpus, Vectors]:
-            names = [found.names[number] for number in found.type_counts[0].tolist()]
-            texts = pa.chunked_array([pa.array(names, pa.large_string())])
-            vectors = embed_texts(texts, embedder, digest_texts(texts))
-            return fitted_on, checked_tag_vectors(vectors, names, f"{self.name}, {embedder}")
+            return fitted_on, embed_tags(self.tags(side, tags, fitted_on), embedder, self.name)
 
         return cast(Vectors, self._once(("tag vectors", side, tags, embedder, id(fitted_on)), build)[1])
+
+    def tag_names(self, side: Side, tags: str) -> TagNames:
+        """Return what `normalized` tags are called after this corpus."""
+        from variegate.views.tag_names import fit_names
+        from variegate.views.tags import normalized
+
+        wanted = normalized(tags)
+        if wanted is None:
+            raise bad_parameter("tags", "Corpus.tag_names", "of the form normalized:TAGS", tags)
+        source = wanted.source
+        found = self._once(("names", side, source), lambda: fit_names(self.tags(side, source, self)))
+        return cast("TagNames", found).kept(wanted.fewest_rows, tags, self.name)
 
     def where(self, row: int) -> str:
         """Say which file and line (or row) a row comes from."""

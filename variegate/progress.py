@@ -1,6 +1,6 @@
-"""Progress of long work: silent in a library, a bar with rate and time left where a command asks for it.
+"""Progress of long work and what a person should know of it: silent in a library, shown where a command asks for it.
 
-The command line installs a reporter; everything else only calls :func:`track`.
+The command line installs reporters; everything else only calls :func:`track` and :func:`announce`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-__all__ = ["Advance", "report_to_terminal", "track"]
+__all__ = ["Advance", "announce", "announce_by", "report_to_terminal", "track"]
 
 Advance = Callable[[int], None]
 Reporter = Callable[[str, int, str], AbstractContextManager[Advance]]
@@ -23,6 +23,17 @@ def _silent(what: str, total: int, unit: str) -> AbstractContextManager[Advance]
 
 
 _reporter: ContextVar[Reporter] = ContextVar("variegate_progress", default=_silent)
+_announcer: ContextVar[Callable[[str], None]] = ContextVar("variegate_announcements", default=lambda message: None)
+
+
+def announce(message: str) -> None:
+    """Tell a person what is about to happen, or what came out otherwise than they may think."""
+    _announcer.get()(message)
+
+
+def announce_by(tell: Callable[[str], None]) -> None:
+    """Have announcements told by `tell` from now on."""
+    _announcer.set(tell)
 
 
 def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[Advance]:

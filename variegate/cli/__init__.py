@@ -22,6 +22,7 @@ VERBS = {
     "ladder": ("ladder", "Write the data sets of a grid of strategies, levels, sizes and seeds."),
     "embed": ("views", "Fill the cache with vectors ahead of time."),
     "tokenize": ("views", "Fill the cache with token ids ahead of time."),
+    "tag": ("tag", "Fill the cache with tags ahead of time, or write them into a column."),
     "list": ("listing", "Show metrics, strategies, embedders, tokenizers and schemas."),
 }
 

@@ -85,12 +85,13 @@ def prepare(cache: str | None, quiet: bool, device: str = "cpu") -> None:
         from variegate.geometry import use_device
 
         use_device(device)
-    from variegate.progress import report_to_terminal
+    from variegate.progress import announce_by, report_to_terminal
     from variegate.views.cache import use_cache
 
     use_cache(cache)
     if not quiet:
         report_to_terminal()
+    announce_by(lambda message: say(message, quiet))
 
 
 def say(message: str, quiet: bool = False) -> None:

@@ -14,14 +14,15 @@ from variegate.errors import DataError, ParameterError
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
 
-__all__ = ["embed_command", "tokenize_command"]
+__all__ = ["cache_in_use", "embed_command", "load_texts", "tokenize_command"]
 
 
 def _wanted(side: str) -> tuple[Side, ...]:
     return SIDES if side == "all" else (cast(Side, side),)
 
 
-def _cache_in_use() -> str:
+def cache_in_use() -> str:
+    """Return the cache folder, for verbs that are there to fill it."""
     from variegate.views.cache import cache_root
 
     root = cache_root()
@@ -30,7 +31,8 @@ def _cache_in_use() -> str:
     return str(root)
 
 
-def _loaded(pool: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path | None, quiet: bool) -> Corpus:
+def load_texts(pool: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path | None, quiet: bool) -> Corpus:
+    """Load a data set that must have texts."""
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
     refuse_overwriting([listed if on_bad_row == "skip" else None], [pool])
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
@@ -63,8 +65,8 @@ def embed_command(
     variegate embed pool.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
     """
     prepare(cache, quiet)
-    where = _cache_in_use()
-    corpus = _loaded(pool, schema, columns, on_bad_row, bad_rows, quiet)
+    where = cache_in_use()
+    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet)
     for one in _wanted(side):
         n, d = corpus.vectors(one, embedder).shape
         say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions in {where}", quiet)
@@ -92,8 +94,8 @@ def tokenize_command(
     variegate tokenize pool.jsonl --tokenizer meta-llama/Llama-3.1-8B
     """
     prepare(cache, quiet)
-    where = _cache_in_use()
-    corpus = _loaded(pool, schema, columns, on_bad_row, bad_rows, quiet)
+    where = cache_in_use()
+    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet)
     for one in _wanted(side):
         tokens = corpus.tokens(one, tokenizer)
         say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", quiet)

@@ -230,6 +230,7 @@ def _view(corpus: Corpus, reference: Corpus | None, side: Side, spec: MetricSpec
 
 def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference: Corpus | None) -> dict[str, Any]:
     from variegate.views.clusters import is_clustering
+    from variegate.views.tags import is_fitted
 
     embedder = "given vectors" if corpus.given_vectors is not None else settings.embedder
     fitted = {"fitted_on": (reference or corpus).name}
@@ -240,7 +241,7 @@ def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference
     if spec.view == "topics":
         return {"topics": settings.topics} | ({"embedder": embedder, **fitted} if is_clustering(settings.topics) else {})
     if spec.view == "tags":
-        return {"tags": settings.tags} | (fitted if settings.tags == DEFAULT_TAGS else {})
+        return {"tags": settings.tags} | (fitted if is_fitted(settings.tags) else {})
     return {}
 
 

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from variegate.errors import ParameterError
 from variegate.views.cache import cached_arrays
+from variegate.views.checked import checked_tag_vectors, digest_texts
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EMBEDDERS", "Embedder", "embed_texts"]
+    from variegate.views.tags import Tags
+
+__all__ = ["EMBEDDERS", "Embedder", "embed_tags", "embed_texts"]
 
 Vectors = NDArray[np.float32]
 
@@ -67,6 +70,30 @@ def embed_texts(texts: pa.ChunkedArray, name: str, digest: str) -> Vectors:
     settings = {"content": digest, **embedder.settings}
     arrays = cached_arrays("vectors", settings, len(texts), embedder.shard_rows, compute, f"embedding ({name})")
     return arrays["vectors"]
+
+
+def embed_tags(tags: Tags, name: str, owner: str) -> Vectors:
+    """Return the vectors of the names of all tags that occur, by ascending tag number, shape (tags, d).
+
+    Args:
+        tags: of n samples.
+        name: an embedder that embeds texts.
+        owner: the data set, for errors.
+
+    Raises:
+        ParameterError: the embedder has vectors of rows only.
+        DataError: the vector of a tag is zero or not finite.
+    """
+    import pyarrow as pa
+
+    if name.startswith("column:") or name.lower().endswith(".npy"):
+        raise ParameterError(
+            f"The embedder {name!r} holds vectors of rows, and a graph of tags needs those of the tags' names. Pass one "
+            "that embeds texts, such as static (variegate list embedders)."
+        )
+    names = [tags.names[number] for number in tags.type_counts[0].tolist()]
+    texts = pa.chunked_array([pa.array(names, pa.large_string())])
+    return checked_tag_vectors(embed_texts(texts, name, digest_texts(texts)), names, f"{owner}, {name}")
 
 
 def _by_name(name: str) -> Embedder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.errors import ParameterError, VariegateError, missing_extra
+from variegate.errors import VariegateError
+from variegate.views.client import Service, first_line
 from variegate.views.embed import Embedder
 
 __all__ = ["endpoint_embedder"]
@@ -30,33 +30,21 @@ def endpoint_embedder(name: str) -> Embedder:
 
     Without a URL the official client's environment variables hold: OPENAI_BASE_URL and OPENAI_API_KEY.
     """
-    model, _, url = name.partition("@")
-    if not model:
-        raise ParameterError("The embedder openai:NAME[@URL] lacks the model's name.")
-    base = url or os.environ.get("OPENAI_BASE_URL")
+    service = Service.parse("embedder", "openai", name)
 
     @lru_cache(maxsize=1)
     def client() -> Any:
-        try:
-            import openai
-        except ImportError:
-            raise missing_extra("openai", "endpoint", f"The embedder 'openai:{name}'") from None
-        # Servers of one's own mostly want no key, but the client insists on one.
-        key = os.environ.get("OPENAI_API_KEY") or ("none" if base else None)
-        if key is None:
-            raise ParameterError(f"The embedder 'openai:{name}' needs OPENAI_API_KEY, or a URL: openai:{model}@http://HOST/v1.")
-        return openai.OpenAI(api_key=key, base_url=base, max_retries=RETRIES, timeout=TIMEOUT_SECONDS)
+        return service.connect(RETRIES, TIMEOUT_SECONDS)
 
     def request(texts: list[str]) -> Vectors:
         import openai
 
         try:
-            answer = client().embeddings.create(model=model, input=texts, encoding_format="float")
+            answer = client().embeddings.create(model=service.model, input=texts, encoding_format="float")
         except (openai.OpenAIError, ValueError) as error:
             # The client lets the error of an answer that is no JSON through as it is.
-            first = (str(error).splitlines() or [""])[0]
             raise VariegateError(
-                f"The embeddings endpoint failed ({type(error).__name__}: {first}). What it answered so far is cached; run "
+                f"The embeddings endpoint failed ({first_line(error)}). What it answered so far is cached; run "
                 "the command again to go on."
             ) from error
         return _stacked(answer, len(texts))
@@ -70,7 +58,7 @@ def endpoint_embedder(name: str) -> Embedder:
             raise VariegateError("The embeddings endpoint answered vectors of different lengths.")
         return np.concatenate(parts)
 
-    return Embedder({"embedder": "endpoint", "model": model, "url": base}, SHARD_ROWS, embed)
+    return Embedder({"embedder": "endpoint", "model": service.model, "url": service.url}, SHARD_ROWS, embed)
 
 
 def _stacked(answer: Any, texts: int) -> Vectors:

@@ -18,7 +18,7 @@ from variegate.views.cache import cached_arrays
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TOKENIZERS", "Tokens", "decode_tokens", "tokenize_texts", "wordllama_file"]
+__all__ = ["TOKENIZERS", "Tokens", "count_tokens", "decode_tokens", "tokenize_texts", "wordllama_file"]
 
 Ints = NDArray[np.int64]
 
@@ -140,6 +140,13 @@ def _encoder(name: str) -> tuple[Encode, str, Decode]:
         return [np.asarray(one.ids, np.int32) for one in encoded]
 
     return encode, hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:16], tokenizer.decode
+
+
+def count_tokens(tokenizer: str, texts: list[str]) -> int:
+    """Return how many tokens some texts have together; nothing is cached."""
+    encode, _, _ = _encoder(tokenizer)
+    batches = (texts[start : start + BATCH_ROWS] for start in range(0, len(texts), BATCH_ROWS))
+    return sum(len(row) for batch in batches for row in encode(batch))
 
 
 def decode_tokens(tokenizer: str, ids: NDArray[Any], text: str) -> str:
