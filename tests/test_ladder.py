@@ -67,6 +67,20 @@ def test_a_second_call_goes_on_where_the_first_stopped(tmp_path, monkeypatch):
         assert (tmp_path / "cut" / row["file"]).read_bytes() == (tmp_path / "whole" / row["file"]).read_bytes()
 
 
+def test_a_grid_by_tokens(tmp_path):
+    rows = ladder(SAMPLE, ["micro", "random"], tmp_path, sizes=[9], budgets=[2000, 4000], levels=2, **VIEWS)
+    assert [row["budget_tokens"] for row in rows] == [None, None, 2000, 2000, 4000, 4000, None, 2000, 4000]
+    for row in rows:
+        part = vg.load(tmp_path / row["file"])
+        tokens = {side: len(part.tokens(side, "llama2").ids) for side in ("instruction", "response", "both")}
+        record = json.loads((tmp_path / f"{row['file']}.selection.json").read_text())
+        assert tokens == row["params"]["tokens"] == record["params"]["tokens"]
+        assert len(part) == row["size"] == record["n"]
+        if row["budget_tokens"]:
+            assert row["budget_tokens"] * 0.9 < tokens["both"] <= row["budget_tokens"]
+            assert f"-tokens{row['budget_tokens']}-" in row["file"]
+
+
 def test_another_grid_does_not_go_into_the_same_folder(tmp_path):
     ladder(SAMPLE, ["random"], tmp_path, sizes=[5], **VIEWS)
     ladder(SAMPLE, ["random", "macro"], tmp_path, sizes=[5, 6], levels=2, **VIEWS)
@@ -81,6 +95,8 @@ def test_another_grid_does_not_go_into_the_same_folder(tmp_path):
     [
         ({"strategies": ["makro"]}, "Unknown strategy 'makro'. Did you mean macro"),
         ({"strategies": []}, "at least one strategy"),
+        ({"sizes": []}, "and one size or budget of tokens"),
+        ({"budgets": [0]}, "'budget_tokens' parameter of ladder"),
         ({"sizes": [0]}, r"'size' parameter of ladder must be ints in \[1, 400\]"),
         ({"sizes": [401]}, "Got 401"),
         ({"levels": 1}, "'levels' parameter of ladder"),

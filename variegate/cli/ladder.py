@@ -16,7 +16,8 @@ __all__ = ["ladder_command"]
 @click.argument("pool")
 @click.option("--strategies", required=True, metavar="NAME,...", help="Which (variegate list strategies).")
 @click.option("--levels", default="7", show_default=True, metavar="K|P,P,...", help="Steps from 0 to 100 %, or levels.")
-@click.option("--size", "sizes", required=True, metavar="N,...", help="Rows of a data set.")
+@click.option("--size", "sizes", metavar="N,...", help="Rows of a data set.")
+@click.option("--budget-tokens", "budgets", metavar="T,...", help="Tokens of a data set (both sides), in place of --size.")
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="Each with K seeds.")
 @side_option("all")
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Measured on each data set, on all sides, against the pool.")
@@ -32,7 +33,8 @@ def ladder_command(
     pool: str,
     strategies: str,
     levels: str,
-    sizes: str,
+    sizes: str | None,
+    budgets: str | None,
     seeds: int,
     side: str,
     metrics: str | None,
@@ -58,13 +60,15 @@ def ladder_command(
     \b
     variegate ladder pool.jsonl --strategies macro,meso,micro --size 10000 --side all -o ladder
     variegate ladder pool.jsonl --strategies micro,random --levels 0,50,100 --size 1000,2000 --seeds 3 --metrics micro -o ladder
+    variegate ladder pool.jsonl --strategies novelselect,micro,random --budget-tokens 1000000,3000000 --side response -o ladder
     """
     from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
     prepare(cache, quiet, device)
     steps = [float(level) for level in _numbers(levels, "--levels", float)]
-    rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)]
+    rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)] if sizes else []
+    tokens_of_each = [int(budget) for budget in _numbers(budgets, "--budget-tokens", int)] if budgets else []
     if Path(pool).is_dir() and Path(pool).resolve() in (output.resolve(), *output.resolve().parents):
         raise ParameterError(
             f"{output}: lies in the folder that is read, and would be part of the pool next time. Choose another."
@@ -72,12 +76,14 @@ def ladder_command(
     corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
     report_skipped([corpus], bad_rows or Path("variegate.bad-rows.jsonl"))
     rows = ladder(
-        corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each,
+        corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each, budgets=tokens_of_each,
         levels=int(steps[0]) if levels.strip().isdigit() and "," not in levels else steps, seeds=seeds, side=side,
         metrics=None if metrics is None else [name.strip() for name in metrics.split(",")], ending=f".{ending.lstrip('.')}",
         embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags,
     )  # fmt: skip
-    shown = ("strategy", "side", "level", "size", "seed")
+    for row in rows:
+        row["tokens"] = row["params"]["tokens"]["both"]
+    shown = ("strategy", "side", "level", "size", "seed", "tokens")
     realised = ("k_asked", "k_realised", "k_min", "k_max")
     cells = [
         [*("" if row[key] is None else f"{row[key]:g}" if isinstance(row[key], float) else str(row[key]) for key in shown)]

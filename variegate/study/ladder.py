@@ -19,7 +19,7 @@ from variegate.loading import load
 from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
 from variegate.storage import whole_file, whole_files
-from variegate.strategies import STRATEGIES, select
+from variegate.strategies import STRATEGIES, select, tokens_by_side
 
 __all__ = ["Rung", "ladder", "ladder_levels"]
 
@@ -29,19 +29,21 @@ SETTINGS = "ladder.json"
 
 @dataclass(frozen=True)
 class Rung:
-    """One data set of the grid; `level` is None for strategies that have no dial."""
+    """One data set of the grid: rows or tokens; `level` is None for strategies that have no dial."""
 
     strategy: str
     side: str
     level: float | None
-    size: int
+    size: int | None
     seed: int
+    budget_tokens: int | None = None
 
     @property
     def name(self) -> str:
         """The file's name without its ending."""
         level = "" if self.level is None else f"-level{self.level:g}"
-        return f"{self.strategy}-{self.side}{level}-n{self.size}-seed{self.seed}"
+        amount = f"n{self.size}" if self.budget_tokens is None else f"tokens{self.budget_tokens}"
+        return f"{self.strategy}-{self.side}{level}-{amount}-seed{self.seed}"
 
 
 def ladder_levels(levels: int | Sequence[float]) -> list[float]:
@@ -65,7 +67,8 @@ def ladder(
     strategies: Sequence[str],
     out: str | Path,
     *,
-    sizes: Sequence[int],
+    sizes: Sequence[int] = (),
+    budgets: Sequence[int] = (),
     levels: int | Sequence[float] = 7,
     seeds: int = 1,
     side: str = "response",
@@ -80,6 +83,7 @@ def ladder(
         strategies: names; those with a dial are run at every level, the others once.
         out: folder, made if there is none.
         sizes: rows of a data set.
+        budgets: tokens of a data set, in place of rows; both kinds may stand in one grid.
         levels: number of steps from 0 to 100 %, or the levels.
         seeds: 0 to seeds - 1.
         side: "instruction", "response", "both", or "all" for each of them.
@@ -88,8 +92,9 @@ def ladder(
         views: `embedder`, `tokenizer`, `topics`, `tags`, as for :func:`select`.
 
     Returns:
-        The manifest, one row a data set: `file`, `strategy`, `side`, `level`, `size`, `seed`, `params` (with `k_asked`,
-        `k_realised`, `k_min`, `k_max` for strategies with a dial) and `metrics`.
+        The manifest, one row a data set: `file`, `strategy`, `side`, `level`, `size` (its rows), `budget_tokens`, `seed`,
+        `params` (with the tokens of each side, and `k_asked`, `k_realised`, `k_min`, `k_max` for strategies with a dial) and
+        `metrics`.
 
     Raises:
         ParameterError: a name or number is not possible.
@@ -99,7 +104,7 @@ def ladder(
     if corpus.given_vectors is not None:
         raise DataError(f"{corpus.name}: holds vectors only, so there are no rows to write.")
     names = None if metrics is None else [one for name in metrics for one in metric_names(name)]
-    grid = _grid(corpus, strategies, sizes, ladder_levels(levels), seeds, side)
+    grid = _grid(corpus, strategies, sizes, budgets, ladder_levels(levels), seeds, side)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,23 +126,34 @@ def ladder(
 
 
 def _grid(
-    corpus: Corpus, strategies: Sequence[str], sizes: Sequence[int], levels: list[float], seeds: int, side: str
+    corpus: Corpus,
+    strategies: Sequence[str],
+    sizes: Sequence[int],
+    budgets: Sequence[int],
+    levels: list[float],
+    seeds: int,
+    side: str,
 ) -> list[Rung]:
     for name in strategies:
         if name not in STRATEGIES:
             raise unknown_name("strategy", name, list(STRATEGIES))
-    if not strategies or not sizes:
-        raise ParameterError("A ladder needs at least one strategy and one size.")
+    if not strategies or not (sizes or budgets):
+        raise ParameterError("A ladder needs at least one strategy, and one size or budget of tokens.")
     for size in sizes:
         if not 1 <= size <= len(corpus):
             raise bad_parameter("size", "ladder", f"ints in [1, {len(corpus)}], the rows of {corpus.name}", size)
+    for budget in budgets:
+        if budget < 1:
+            raise bad_parameter("budget_tokens", "ladder", "ints of at least 1", budget)
     if seeds < 1:
         raise bad_parameter("seeds", "ladder", "an int of at least 1", seeds)
+    amounts: list[tuple[int | None, int | None]] = [(size, None) for size in dict.fromkeys(sizes)]
+    amounts += [(None, budget) for budget in dict.fromkeys(budgets)]
     return [
-        Rung(name, one, level, size, seed)
+        Rung(name, one, level, size, seed, budget)
         for name in dict.fromkeys(strategies)
         for one in sides_of(side, corpus)
-        for size in dict.fromkeys(sizes)
+        for size, budget in amounts
         for level in (levels if STRATEGIES[name].levelled else [None])
         for seed in range(seeds)
     ]
@@ -162,19 +178,23 @@ def _begun(folder: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _climb(corpus: Corpus, rung: Rung, target: Path, metrics: list[str] | None, views: dict[str, Any]) -> dict[str, Any]:
     dial: dict[str, Any] = {} if rung.level is None else {"level": rung.level}
-    chosen = select(corpus, rung.size, rung.strategy, side=rung.side, seed=rung.seed, **views, **dial)
+    chosen = select(
+        corpus, rung.size, rung.strategy, budget_tokens=rung.budget_tokens, side=rung.side, seed=rung.seed, **views, **dial
+    )  # fmt: skip
     part = corpus.take(chosen.indices, rung.name)
+    tokenizer = views.get("tokenizer", "llama2")
+    params = chosen.params | {"tokens": tokens_by_side(part, tokenizer), "tokenizer": tokenizer}
     found = [] if metrics is None else measure(
         part, metrics, side="all", reference=corpus, on_failure=lambda *_: None, **views
     )  # fmt: skip
     record = chosen.as_dict()
-    record["indices"] = corpus.numbers[chosen.indices].tolist()
+    record |= {"indices": corpus.numbers[chosen.indices].tolist(), "params": params}
     with whole_files(target, target.with_name(target.name + ".selection.json")) as (rows_path, record_path):
         part.write(rows_path, named=target)
         record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
     return {
         "name": rung.name, "file": target.name, "strategy": rung.strategy, "side": rung.side, "level": rung.level,
-        "size": rung.size, "seed": rung.seed, "params": chosen.params,
+        "size": chosen.n, "budget_tokens": rung.budget_tokens, "seed": rung.seed, "params": params,
         "metrics": [{"metric": one.metric, "side": one.side, "value": one.value} for one in found],
     }  # fmt: skip
 
