@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Label in the table: strategy, its options. A strategy with a dial stands there at both ends.
 RUNS = {
     **{name: (name, {}) for name, spec in STRATEGIES.items() if not spec.levelled},
+    "novelselect, authors' rule": ("novelselect", {"duplicates": "exact"}),
     **{f"{name} {level}": (name, {"level": level}) for name, spec in STRATEGIES.items() if spec.levelled for level in (0, 100)},
 }
 # Column of the table: metric.
@@ -91,7 +92,13 @@ def main() -> None:
         size = min(options.size, RANK) if name == "dpp" else options.size
         seconds, peak, tokens, values = in_own_process(options.pool, options.rows, views, label, size)
         shown = label if size == options.size else f"{label} ({size} rows)"
-        cells = [shown, f"{seconds:.1f}", f"{peak / 2**20:.2f}", f"{tokens:,}", *(f"{value:.4g}" for value in values)]
+        cells = [
+            shown,
+            f"{seconds:.1f}",
+            f"{peak / 2**20:.2f}",
+            f"{tokens:,}",
+            *(f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" for value in values),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     if options.write:

@@ -212,7 +212,7 @@ def test_instag_does_not_look_for_owned_tags():
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in EXTENDED])
-def test_strategies_without_gains_extend_nothing(name, sample):
+def test_strategies_that_cannot_extend_say_so(name, sample):
     with pytest.raises(vg.ParameterError, match=f"'extend' parameter of {name} must be left out"):
         vg.select(sample, 5, name, extend=sample)
 

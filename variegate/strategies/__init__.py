@@ -156,7 +156,7 @@ def _refuse_what_is_not_taken(spec: StrategySpec, against: Corpus | None, qualit
     if quality is not None and "quality" not in known:
         raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
     if limits.extend is not None and not spec.extends:
-        raise bad_parameter("extend", spec.name, "left out, since what is owned changes nothing for it", limits.extend.name)
+        raise bad_parameter("extend", spec.name, "left out, since it cannot add to what is owned", limits.extend.name)
     if not limits.plain and "room" not in known:
         name = "budget_tokens" if limits.budget_tokens is not None else "match_length"
         raise bad_parameter(name, spec.name, "left out, since its function takes no parameter 'room'", getattr(limits, name))

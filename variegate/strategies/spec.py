@@ -48,7 +48,7 @@ class StrategySpec:
         cost: for k picks among n rows of d dimensions.
         when: when to use it.
         source: where it is defined.
-        extends: whether rows that are owned already change what is worth picking.
+        extends: whether it can add to rows that are owned already.
     """
 
     name: str

@@ -82,6 +82,8 @@ STRATEGIES: dict[str, StrategySpec] = {
             "micro", micro, "tokens", "covers a given share of the possible mid-frequency tokens: --level 0 to 100",
             "t log t", "control the diversity of wording; on responses it predicts performance best", "Li et al. 2025",
         ),
-        StrategySpec("random", random, None, "uniform", "n", "the baseline, and a representative sample", "none"),
+        StrategySpec("random", random, None, "uniform", "n", "the baseline, and a representative sample", "none",
+            extends=True,
+        ),
     )
 }  # fmt: skip

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, name_rows
-from variegate.geometry import faulty_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +35,8 @@ def checked_vectors(vectors: Any, where: str, numbers: NDArray[np.int64]) -> Vec
     Raises:
         DataError: a vector is zero or not finite; the message names the rows, by `numbers`.
     """
+    from variegate.geometry import faulty_rows
+
     zero, infinite = faulty_rows(vectors)
     if len(infinite):
         rows = name_rows((numbers[infinite] + 1).tolist())
@@ -55,6 +56,8 @@ def checked_tag_vectors(vectors: Vectors, names: list[str], where: str) -> Vecto
     Raises:
         DataError: a vector is zero or not finite; the message names the tag.
     """
+    from variegate.geometry import faulty_rows
+
     for rows, fault in zip(faulty_rows(vectors), ("zero, or next to it", "not finite, or too large"), strict=True):
         if len(rows):
             others = f" and of {len(rows) - 1} more" if len(rows) > 1 else ""
