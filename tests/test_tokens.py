@@ -87,6 +87,28 @@ def test_llama2_is_the_bpe_without_special_tokens(shard_rows, batch_rows, monkey
     assert not set(tokens.take(np.arange(4)).ids.tolist()) & {0, 1, 2}
 
 
+ODD = [
+    "", " ", "  two  spaces ", "a", "\u2581mark", "a\u2581 b", "</s>", "a <s> b", "<s>", "x</s> y <unk>z", "\n\ttabs\r\n", "\u00a0\u2003wide",
+    "def f(x):\n    return x", "\u4e2d\u6587 \u00e9\u0301 \U0001f600", "e" * 300, " " * 50, "\x00\x07", "<s", "< /s>",
+]  # fmt: skip
+
+
+def test_what_is_done_sooner_is_what_the_tokenizer_does():
+    from tokenizers import Tokenizer
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer.from_file(str(views.wordllama_file("tokenizers", "l2_supercat_tokenizer_config.json")))
+    texts = [*ODD, *(f"{one}{two}" for one in ODD for two in ODD)]
+    expected = [one.ids for one in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    found = views.tokenize_texts(pa.chunked_array([texts]), "llama2", "odd")
+    assert [found[at].tolist() for at in range(len(texts))] == expected
+    # It is the quick way that was tried, on all but texts with a token of the tokenizer's own.
+    assert views._sooner(tokenizer).__name__ == "encode"
+    split = Tokenizer.from_str(tokenizer.to_str())
+    split.pre_tokenizer = Whitespace()
+    assert views._sooner(split).__name__ == "as_it_is"
+
+
 def test_llama2_on_the_sample_in_every_side():
     pool = vg.load(SAMPLE)
     for side in ("instruction", "response", "both"):

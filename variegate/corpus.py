@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -154,7 +155,8 @@ class Corpus:
             if len(vectors) != self.row_count:
                 raise DataError(f"{embedder}: holds {len(vectors)} vectors, but {self.name} has {self.row_count} rows.")
             return vectors if np.array_equal(self.numbers, np.arange(self.row_count)) else vectors[self.numbers]
-        return cast(Vectors, embed_texts(self.texts(side), embedder, self.text_digest(side)))
+        tokens = partial(self.tokens, side, "llama2")
+        return cast(Vectors, embed_texts(self.texts(side), embedder, self.text_digest(side), tokens))
 
     def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
         """Return the token ids of one side, computed once and cached on disk."""

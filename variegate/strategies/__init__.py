@@ -111,7 +111,7 @@ def select(
     if owned is not None:
         view = joined(spec.view, view, views.view(spec.view, owned, part), part, owned)
     if not limits.plain:
-        arguments["room"] = room
+        arguments["room"] = room.copy()
     if against is not None:
         arguments["reference"] = views.view(spec.view, against, against)
         about["reference"] = against.name

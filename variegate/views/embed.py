@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +52,17 @@ class Embedder:
     embed: Callable[[list[str]], Vectors]
 
 
-def embed_texts(texts: pa.ChunkedArray, name: str, digest: str) -> Vectors:
+def embed_texts(texts: pa.ChunkedArray, name: str, digest: str, tokens: Callable[[], Tokens] | None = None) -> Vectors:
     """Return the vectors of texts, shape (n, d), from the cache where they are there already.
 
     Args:
         texts: strings, length n.
         name: see `EMBEDDERS`; columns and files are the corpus's affair.
         digest: hash of the texts, part of the cache's key.
+        tokens: gives their llama2 tokens, for who has them already.
     """
     if name == "static":
-        return _static(texts, digest)
+        return _static(texts, digest, tokens or cache(lambda: tokenize_texts(texts, "llama2", digest)))
     embedder = _by_name(name)
 
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -108,36 +109,36 @@ def _by_name(name: str) -> Embedder:
     return models.sentence_embedder(name)
 
 
-def _static(texts: pa.ChunkedArray, digest: str) -> Vectors:
-    # The same BPE as the default tokenizer's, so the token ids are shared with every token metric.
-    tokens = tokenize_texts(texts, "llama2", digest)
+def _static(texts: pa.ChunkedArray, digest: str, tokens: Callable[[], Tokens]) -> Vectors:
     table, revision = _static_table()
 
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        return {"vectors": _mean_pooled(tokens, table, start, stop)}
+        # The same BPE as the default tokenizer's, so the token ids are shared with every token metric.
+        return {"vectors": _mean_pooled(tokens(), table, start, stop)}
 
     settings = {"content": digest, "embedder": "static", "revision": revision}
     return cached_arrays("vectors", settings, len(texts), STATIC_SHARD_ROWS, compute, "embedding (static)")["vectors"]
 
 
 @lru_cache(maxsize=1)
-def _static_table() -> tuple[Vectors, str]:
+def _static_table() -> tuple[NDArray[np.float64], str]:
     from safetensors.numpy import load
 
     content = wordllama_file("weights", "l2_supercat_256.safetensors").read_bytes()
     (table,) = load(content).values()
-    return table.astype(np.float32), hashlib.sha256(content).hexdigest()[:16]
+    return table.astype(np.float64), hashlib.sha256(content).hexdigest()[:16]
 
 
-def _mean_pooled(tokens: Tokens, table: Vectors, start: int, stop: int) -> Vectors:
+def _mean_pooled(tokens: Tokens, table: NDArray[np.float64], start: int, stop: int) -> Vectors:
     """Return unit mean vectors; a text without tokens stays zero, for the corpus to name."""
-    pooled = np.zeros((stop - start, table.shape[1]))
-    for at in range(start, stop):
-        ids = tokens[at]
-        if len(ids):
-            np.mean(table[ids], axis=0, dtype=np.float64, out=pooled[at - start])
-    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-    return (pooled / np.where(norms > 0, norms, 1)).astype(np.float32)
+    from scipy.sparse import csr_array
+
+    first, last = int(tokens.offsets[start]), int(tokens.offsets[stop])
+    ids, offsets = tokens.ids[first:last], tokens.offsets[start : stop + 1] - first
+    # How often each token stands in each text, times the table: the sums, added up in the order of the text.
+    sums = csr_array((np.ones(len(ids)), ids, offsets), shape=(stop - start, len(table))) @ table
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.where(norms > 0, norms, 1), np.float32)
 
 
 def model_revision(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -26,6 +27,15 @@ TOKENIZERS = {
     "llama2": "the LLaMA-2 BPE (32,000 types) that the package wordllama carries; needs no download",
     "words": "split at white space, case kept",
     "NAME or PATH": "any Hugging Face tokenizer: a Hub name, a folder, or a tokenizer.json",
+}
+# Stands for a space in the vocabularies of LLaMA and others.
+MARK = "\u2581"
+LLAMA_NORMALIZER = {
+    "type": "Sequence",
+    "normalizers": [
+        {"type": "Prepend", "prepend": MARK},
+        {"type": "Replace", "pattern": {"String": " "}, "content": MARK},
+    ],
 }
 SHARD_ROWS = 8192
 BATCH_ROWS = 2048
@@ -134,10 +144,10 @@ def _encoder(name: str) -> tuple[Encode, str, Decode]:
     tokenizer = _load(name)
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    encode_all = _sooner(tokenizer)
 
     def encode(batch: list[str]) -> list[NDArray[Any]]:
-        encoded = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        return [np.asarray(one.ids, np.int32) for one in encoded]
+        return [np.asarray(one.ids, np.int32) for one in encode_all(batch)]
 
     return encode, hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:16], tokenizer.decode
 
@@ -147,6 +157,36 @@ def count_tokens(tokenizer: str, texts: list[str]) -> int:
     encode, _, _ = _encoder(tokenizer)
     batches = (texts[start : start + BATCH_ROWS] for start in range(0, len(texts), BATCH_ROWS))
     return sum(len(row) for batch in batches for row in encode(batch))
+
+
+def _sooner(tokenizer: Any) -> Callable[[list[str]], list[Any]]:
+    """Return what encodes a batch as the tokenizer does, in two thirds of the time where its normalizer is LLaMA's.
+
+    That one puts a mark in front of a text and in place of spaces, which Python's `replace` does a hundred times faster than
+    a normalizer that keeps track of every character's place.
+    """
+    from tokenizers import Tokenizer
+
+    content = json.loads(tokenizer.to_str())
+
+    def as_it_is(batch: list[str]) -> list[Any]:
+        return list(tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+
+    if content["normalizer"] != LLAMA_NORMALIZER or content["pre_tokenizer"] is not None:
+        return as_it_is
+    plain = Tokenizer.from_str(json.dumps({**content, "normalizer": None}))
+    # Where a text holds one of these, each part between them is normalized by itself.
+    added = [one["content"] for one in content["added_tokens"]]
+
+    def encode(batch: list[str]) -> list[Any]:
+        odd = {at for at, text in enumerate(batch) if any(token in text for token in added)}
+        marked = [text and MARK + text.replace(" ", MARK) for text in batch]
+        found = plain.encode_batch_fast(marked, add_special_tokens=False)
+        for at, one in zip(sorted(odd), as_it_is([batch[at] for at in sorted(odd)]), strict=True):
+            found[at] = one
+        return list(found)
+
+    return encode
 
 
 def decode_tokens(tokenizer: str, ids: NDArray[Any], text: str) -> str:
