@@ -112,6 +112,21 @@ def test_devices_that_there_are_not(name):
         use_device(name)
 
 
+@pytest.mark.parametrize("driver", [None, "/usr/bin/nvidia-smi"])
+@pytest.mark.parametrize("usable", [False, True])
+def test_auto_takes_an_accelerator_only_where_it_can_be_used(driver, usable, monkeypatch):
+    import torch
+
+    asked = []
+    monkeypatch.setattr("shutil.which", lambda name: driver)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    # There is no such card here: what is tried to be used stands for what was chosen.
+    monkeypatch.setattr(torch, "zeros", lambda *_, device, dtype: asked.append(device.type))
+    use_device("auto")
+    assert asked == (["cuda"] if driver and usable else [])
+    use_device("cpu")
+
+
 def test_by_the_command_line(tmp_path, capsys):
     try:
         values = []
@@ -122,6 +137,6 @@ def test_by_the_command_line(tmp_path, capsys):
             values.append([one["value"] for one in json.loads(target.read_text())])
         assert values[0] == pytest.approx(values[1], rel=1e-6)
         assert main(["measure", str(SAMPLE), "--device", "abacus"]) == 2
-        assert "The device must be cpu, cuda, cuda:N or torch. Got 'abacus'" in capsys.readouterr().err
+        assert "The device must be auto, cpu, cuda, cuda:N or torch. Got 'abacus'" in capsys.readouterr().err
     finally:
         use_device("cpu")

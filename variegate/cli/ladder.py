@@ -86,12 +86,16 @@ def ladder_command(
     shown = ("strategy", "side", "level", "size", "seed", "tokens")
     realised = ("k_asked", "k_realised", "k_min", "k_max")
     cells = [
-        [*("" if row[key] is None else f"{row[key]:g}" if isinstance(row[key], float) else str(row[key]) for key in shown)]
+        [*("" if row[key] is None else f"{row[key]:g}" if isinstance(row[key], float) else _shown(row[key]) for key in shown)]
         + [f"{row['params'][key]:,}" if key in row["params"] else "" for key in realised]
         for row in rows
     ]
     print_table([*shown, *realised], cells, numbers_from=2)
     say(f"{len(rows):,} data sets in {output}, described in {output / MANIFEST}", quiet)
+
+
+def _shown(value: int | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def _numbers(text: str, option: str, kind: type) -> list[float] | list[int]:

@@ -75,7 +75,7 @@ def device_option(command: Command) -> Command:
         default="cpu",
         show_default=True,
         metavar="NAME",
-        help="cpu, or cuda (cuda:N) with PyTorch, for work over pairs.",
+        help="For work over pairs: cpu, cuda (cuda:N) with PyTorch, or auto.",
     )(command)
 
 

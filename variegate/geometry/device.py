@@ -6,6 +6,8 @@ and here, so results agree to float32 rounding of single distances.
 
 from __future__ import annotations
 
+import shutil
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,16 @@ def use_device(name: str) -> None:
     """Choose where work over pairs of vectors is done.
 
     Args:
-        name: "cpu" (numpy), "cuda" or "cuda:N" (PyTorch), or "torch" (PyTorch on the CPU, to compare with).
+        name: "cpu" (numpy), "cuda" or "cuda:N" (PyTorch), "auto" (cuda where there is a driver and PyTorch can use it, else cpu),
+            or "torch" (PyTorch on the CPU, to compare with).
 
     Raises:
         ParameterError: there is no such device here.
         MissingExtraError: PyTorch is not installed.
     """
     global _device
+    if name == "auto":
+        name = "cuda" if _has_accelerator() else "cpu"
     if name == "cpu":
         _device = None
         return
@@ -39,7 +44,7 @@ def use_device(name: str) -> None:
         raise missing_extra("torch", "models", f"The device '{name}'") from None
     kind = name.partition(":")[0]
     if kind not in ("cuda", "torch") or (kind == "torch" and name != kind):
-        raise ParameterError(f"The device must be cpu, cuda, cuda:N or torch. Got {name!r} instead.")
+        raise ParameterError(f"The device must be auto, cpu, cuda, cuda:N or torch. Got {name!r} instead.")
     try:
         _device = torch.device("cpu" if kind == "torch" else name)
         torch.zeros(1, device=_device, dtype=torch.float64)
@@ -48,6 +53,15 @@ def use_device(name: str) -> None:
         _device = None
         first = (str(error).splitlines() or [""])[0]
         raise ParameterError(f"The device '{name}' cannot be used here ({first}). Use --device cpu.") from None
+
+
+def _has_accelerator() -> bool:
+    # PyTorch takes seconds to import, and finds nothing without the driver's tool.
+    if shutil.which("nvidia-smi") is None or find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def active_device() -> Any:
