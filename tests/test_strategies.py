@@ -176,7 +176,7 @@ def test_picks_do_not_depend_on_blocks_and_threads(name, threads, monkeypatch):
     x = RNG(0).normal(size=(300, 7)).astype(np.float32)
     x[200:260] = x[:60]
     expected = vg.select(x, 60, name).indices.tolist()
-    monkeypatch.setattr("variegate.geometry.neighbours.POINT_ROWS", 37)
+    monkeypatch.setattr("variegate.geometry.screen.POINT_ROWS", 37)
     monkeypatch.setattr("variegate.geometry.duplicates.ROWS", 11)
     monkeypatch.setattr("variegate.geometry.vectors.ROWS", 13)
     with threadpool_limits(threads):

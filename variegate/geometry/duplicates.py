@@ -1,8 +1,7 @@
-"""Exact and near duplicates among vectors."""
+"""Near duplicates among vectors."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,22 +11,9 @@ from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
-__all__ = ["NearDuplicates", "distinct_rows", "near_duplicates"]
+__all__ = ["NearDuplicates", "near_duplicates"]
 
 ROWS = 1024
-
-
-@shared
-def distinct_rows(vectors: Matrix) -> Ints:
-    """Return the first row of each set of bit-identical rows, ascending."""
-    seen: set[bytes] = set()
-    kept = []
-    for at, row in enumerate(np.ascontiguousarray(vectors)):
-        key = hashlib.blake2b(row.data, digest_size=16).digest()
-        if key not in seen:
-            seen.add(key)
-            kept.append(at)
-    return np.array(kept, np.int64)
 
 
 @dataclass(frozen=True)
