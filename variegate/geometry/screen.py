@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from variegate.geometry.device import active_device, to_numpy
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, centred_on
 
-__all__ = ["Queries", "Screen"]
+__all__ = ["Queries", "Screen", "error_share"]
 
 F32 = NDArray[np.float32]
 
@@ -21,6 +21,11 @@ UNIT = 2.0**-24
 ROUNDINGS = 16
 # What a product of coordinates can lose below the smallest float32 number, with some to spare.
 UNDERFLOW = 2.0**-124
+
+
+def error_share(d: int) -> float:
+    """Return the share of two squared lengths by which float32 can miss the squared distance of rows of d dimensions."""
+    return (d + ROUNDINGS) * UNIT
 
 
 class Queries:
@@ -53,7 +58,7 @@ class Screen:
         # Distances do not change when all is moved; small coordinates lose less in float32.
         self.centre, _ = centre_of(points)
         self.beyond = beyond
-        self.share = (points.shape[1] + ROUNDINGS) * UNIT
+        self.share = error_share(points.shape[1])
         self.points: Any = centred_on(points, self.centre)
         lengths = np.einsum("md,md->m", self.points, self.points, dtype=np.float64)
         self.least: Any = ((1 - self.share) * lengths - points.shape[1] * UNDERFLOW).astype(np.float32)
