@@ -158,6 +158,20 @@ def test_the_same_picks(name, limit, at, monkeypatch):
             assert picks_of(name, limit, options) == expected, (size, threads)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_first_pick_where_every_row_has_copies(seed, monkeypatch):
+    rng = RNG(seed)
+    x = np.repeat(rng.normal(size=(101, 33)), 3, axis=0)[rng.permutation(303)].astype(np.float32)
+    found = set()
+    for size, threads in [(None, 2), *SETTINGS]:
+        with monkeypatch.context() as patch, threadpool_limits(threads):
+            use_blocks(patch, size)
+            options = {"first": "most_novel", "duplicates": "keep", "k": 30}
+            found.add(int(STRATEGIES["novelselect"].function(x, 1, seed=0, **options).rows[0]))
+    (first,) = found
+    assert first == np.flatnonzero((x == x[first]).all(axis=1))[0]
+
+
 @pytest.fixture(scope="module")
 def sample():
     return vg.load(SAMPLE)

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 CLUSTERS = 100
 # Of a cluster, whose similarities are looked at together.
 ROWS = 1024
+# Of rows, whose similarity is computed once more together.
+PAIRS = 1 << 14
 # What a float64 product of unit vectors can be off by, with much to spare.
 NOISE = 1e-12
 
@@ -146,5 +148,7 @@ def _largest(similarities: NDArray[np.float64], unit: NDArray[np.float64], start
     # A product's last bits depend on its shape and the threads; sums along single rows do not.
     at, other = np.nonzero(similarities >= np.maximum(best, -2)[:, None] - NOISE)
     out = np.full(len(best), -1.0)
-    np.maximum.at(out, at, np.einsum("pd,pd->p", unit[start + at], unit[other]))
+    for low in range(0, len(at), PAIRS):
+        some = slice(low, low + PAIRS)
+        np.maximum.at(out, at[some], np.einsum("pd,pd->p", unit[start + at[some]], unit[other[some]]))
     return out
