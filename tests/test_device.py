@@ -71,7 +71,7 @@ def test_statistics_that_spoil_the_block_do_not_spoil_it_for_others(device):
     x = points()
 
     def gathered():
-        statistics = [NearestOthers(len(x), 3), MeanL2(x), MeanL2(x / np.linalg.norm(x, axis=1, keepdims=True))]
+        statistics = [NearestOthers(x, 3), MeanL2(x), MeanL2(x / np.linalg.norm(x, axis=1, keepdims=True))]
         options = {"alpha": 1.0, "density_of": "self"}
         statistics += [Novelty(len(x), None, include_self=include, **options) for include in (True, False)]
         over_pairs(x, statistics, block_bytes=4 * 240)

@@ -16,6 +16,8 @@ from variegate.geometry import (
     typical_neighbour_distance,
     unit_rows,
 )
+from variegate.geometry.copies import copies
+from variegate.geometry.screen import Screen
 
 RNG = np.random.default_rng
 
@@ -23,7 +25,7 @@ RNG = np.random.default_rng
 @pytest.mark.parametrize("rows", [7, 64, 8192])
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 def test_nearest_against_sorting_everything(rows, offset, monkeypatch):
-    monkeypatch.setattr("variegate.geometry.neighbours.POINT_ROWS", rows)
+    monkeypatch.setattr("variegate.geometry.screen.POINT_ROWS", rows)
     points = RNG(0).normal(size=(203, 6)) + offset
     points[50:60] = points[40:50]  # ties go to the lower row
     queries = np.vstack([points[:30], RNG(1).normal(size=(11, 6)) + offset])
@@ -32,6 +34,48 @@ def test_nearest_against_sorting_everything(rows, offset, monkeypatch):
     expected = np.argsort(whole, axis=1, kind="stable")[:, :9]
     np.testing.assert_array_equal(at, expected)
     np.testing.assert_allclose(squared, np.take_along_axis(whole, expected, axis=1), atol=1e-18)
+
+
+def crowd(d=12):
+    """Rows of their own, copies, and near copies nearer than float32 products can tell; every float64 distance is exact."""
+    rng = RNG(3)
+    own = rng.integers(-4, 5, size=(90, d)) / 4.0
+    near = np.repeat(own[:3], 60, axis=0) + rng.integers(-3, 4, size=(180, d)) * 2.0**-22
+    rows = np.vstack([own, near, np.repeat(own[3:5], 70, axis=0), near[::2], own[5:9] * 1000])
+    return rows[rng.permutation(len(rows))].astype(np.float32)
+
+
+@pytest.mark.parametrize("sizes", [(2048, 2048, 256, 64, 8192), (7, 5, 3, 2, 11), (64, 33, 300, 64, 64)])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("beyond", [0.0, 2.0**-20, 0.7])
+def test_nearest_is_exact_among_copies_and_near_copies(sizes, threads, beyond, monkeypatch):
+    from threadpoolctl import threadpool_limits
+
+    names = ("QUERY_ROWS", "screen.POINT_ROWS", "AGAIN_ROWS", "FEWEST_POINTS", "MOST_POINTS")
+    for name, size in zip(names, sizes, strict=True):
+        monkeypatch.setattr(f"variegate.geometry.{name if '.' in name else f'neighbours.{name}'}", size)
+    points = crowd()
+    with threadpool_limits(threads):
+        squared, at = nearest(points, points, 12, beyond=beyond)
+    wide = points.astype(np.float64)
+    whole = ((wide[:, None] - wide[None]) ** 2).sum(axis=2)
+    whole[whole <= beyond**2] = np.inf if beyond else 0.0
+    expected = np.argsort(whole, axis=1, kind="stable")[:, :12]
+    np.testing.assert_array_equal(at, expected)
+    np.testing.assert_array_equal(squared, np.take_along_axis(whole, expected, axis=1))
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1.0, 1e14])
+def test_bounds_are_never_above_the_distance(scale):
+    points = (RNG(0).normal(size=(300, 40)) * scale).astype(np.float32)
+    points[100:200] = points[:100] * (1 + 1e-6 * RNG(1).normal(size=(100, 40)))
+    screen = Screen(points)
+    queries = screen.queries(points)
+    bounds = screen.bounds(queries, 0, 300) + screen.offset(queries)[:, None]
+    wide = points.astype(np.float64)
+    assert (bounds <= ((wide[:, None] - wide[None]) ** 2).sum(axis=2)).all()
+    # Nor are they far below it.
+    assert (bounds >= ((wide[:, None] - wide[None]) ** 2).sum(axis=2) - 1e-3 * scale**2).all()
 
 
 def test_nearest_beyond_a_distance_passes_over_copies():
@@ -52,6 +96,14 @@ def test_density_against_sorting_everything():
     points = RNG(0).normal(size=(90, 4))
     expected = reference.densities(points[:20], points, 5, 0.7)
     np.testing.assert_allclose(density(points[:20], points, k=5, beta=0.7), expected, rtol=1e-9)
+
+
+def test_members_of_sets_of_copies():
+    same = copies(np.array([5.0, 1, 5, 7, 1, 5])[:, None])
+    assert same.first.tolist() == [0, 1, 3]
+    rows, counts = same.members(np.array([2, 0, 1]), 2)
+    assert rows.tolist() == [3, 0, 2, 1, 4]
+    assert counts.tolist() == [1, 2, 2]
 
 
 def test_distinct_rows_are_bit_identical_ones():

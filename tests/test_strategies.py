@@ -1,4 +1,4 @@
-"""Every strategy: to its definition, exact in number, the same picks whatever the block size and the order of sums."""
+"""Every strategy: to its definition, exact in number, picks that are known."""
 
 from __future__ import annotations
 
@@ -166,21 +166,6 @@ def test_picks_are_exact_in_number_distinct_and_golden(name):
     assert sorted(whole.indices.tolist()) == list(range(40))
     assert len(whole.gains) == 40
     json.dumps(whole.as_dict(), allow_nan=False)
-
-
-@pytest.mark.parametrize("name", ON_VECTORS)
-@pytest.mark.parametrize("threads", [1, 2])
-def test_picks_do_not_depend_on_blocks_and_threads(name, threads, monkeypatch):
-    from threadpoolctl import threadpool_limits
-
-    x = RNG(0).normal(size=(300, 7)).astype(np.float32)
-    x[200:260] = x[:60]
-    expected = vg.select(x, 60, name).indices.tolist()
-    monkeypatch.setattr("variegate.geometry.neighbours.POINT_ROWS", 37)
-    monkeypatch.setattr("variegate.geometry.duplicates.ROWS", 11)
-    monkeypatch.setattr("variegate.geometry.vectors.ROWS", 13)
-    with threadpool_limits(threads):
-        assert vg.select(x, 60, name).indices.tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ Every result is the same on any block size and any number of threads: float32 ma
 float64 arithmetic on the few that matter decides.
 """
 
+from variegate.geometry.copies import distinct_rows
 from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
 from variegate.geometry.device import use_device
-from variegate.geometry.duplicates import NearDuplicates, distinct_rows, near_duplicates
+from variegate.geometry.duplicates import NearDuplicates, near_duplicates
 from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
-from variegate.geometry.novelty import Novelty, proximity_weights
+from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
 from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
@@ -29,6 +30,7 @@ __all__ = [
     "cosine_spectrum",
     "density",
     "distinct_rows",
+    "exact_novelty",
     "exact_squared_distances",
     "faulty_rows",
     "kmeans",

@@ -1,33 +1,20 @@
-"""Exact and near duplicates among vectors."""
+"""Near duplicates among vectors."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
+from variegate.geometry.screen import error_share
 from variegate.geometry.sharing import shared
-from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
+from variegate.geometry.vectors import BLOCK_BYTES, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
-__all__ = ["NearDuplicates", "distinct_rows", "near_duplicates"]
+__all__ = ["NearDuplicates", "near_duplicates"]
 
 ROWS = 1024
-
-
-@shared
-def distinct_rows(vectors: Matrix) -> Ints:
-    """Return the first row of each set of bit-identical rows, ascending."""
-    seen: set[bytes] = set()
-    kept = []
-    for at, row in enumerate(np.ascontiguousarray(vectors)):
-        key = hashlib.blake2b(row.data, digest_size=16).digest()
-        if key not in seen:
-            seen.add(key)
-            kept.append(at)
-    return np.array(kept, np.int64)
 
 
 @dataclass(frozen=True)
@@ -74,9 +61,10 @@ def near_duplicates(vectors: Matrix, *, closeness: float = 1 / 3, k: int = 10) -
 
 def _group(vectors: Matrix, radius: float) -> Ints:
     n, d = vectors.shape
-    centre, scale = centre_of(vectors)
-    # float32 distances may be off by this much; what lies in between is decided in float64.
-    screen = radius * radius + 1e-5 * scale * scale
+    centre, _ = centre_of(vectors)
+    # Lower bounds on squared distances come of squared lengths less a share; who is below the screen is measured in float64.
+    kept = 1 - error_share(d)
+    screen = radius * radius * (1 + 1e-6)
     leaders = np.empty((n, d), np.float32)
     norms = np.empty(n, np.float32)
     rows = np.empty(n, np.int64)
@@ -86,7 +74,7 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     with track("near-duplicates", n) as advance:
         for start, stop in blocks(n, ROWS):
             block = np.asarray(vectors[start:stop] - centre, np.float32)
-            own = np.einsum("nd,nd->n", block, block)
+            own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
             for low, high in blocks(count, tile):
                 scores = block @ leaders[low:high].T
                 scores *= -2
@@ -112,7 +100,7 @@ def _join(group: Ints, start: int, at: Ints, leader: Ints, vectors: Matrix, radi
     group[start + joining] = leader[near][first]
 
 
-def _group_block(group: Ints, block: Matrix, own: Floats, start: int, vectors: Matrix, radius: float, screen: float) -> Ints:
+def _group_block(group: Ints, block: Matrix, own: Matrix, start: int, vectors: Matrix, radius: float, screen: float) -> Ints:
     """Group the rows of a block that no earlier leader took; fills `group`, returns the block's new leaders."""
     free = np.flatnonzero(group < 0)
     scores = own[free][:, None] + own[free] - 2 * (block[free] @ block[free].T)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from variegate.errors import DataError
-from variegate.geometry.device import active_device, to_numpy
-from variegate.geometry.vectors import BLOCK_BYTES, Floats, Ints, Matrix, blocks, centre_of, centred_on, exact_squared_distances
+from variegate.geometry.copies import Copies, copies
+from variegate.geometry.screen import Screen
+from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
 __all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
 
-F32 = NDArray[np.float32]
-
-POINT_ROWS = 8192
-# Neighbours kept beyond the k asked for, so that float32 noise cannot lose one of the k before float64 ranks them.
+QUERY_ROWS = 2048
+# Neighbours kept beyond the k asked for, so that few queries need a second look.
 SPARE = 4
+# Queries that get a second look together, and the points that each of them sees first and at most at a time.
+AGAIN_ROWS, FEWEST_POINTS, MOST_POINTS = 256, 64, 8192
+# Of copies that are ranked together.
+PAIRS = 1 << 20
 # Share of a vector's length by which it moves when a model computes it in another batch or on another device.
 ROUNDING = 1e-5
 # Added to a mean squared distance before it divides [N].
@@ -25,6 +27,10 @@ DENSITY_EPSILON = 1e-9
 
 def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> tuple[Floats, Ints]:
     """Return the k nearest points of each query by L2 distance.
+
+    Exact: float32 products only rule points out that are surely farther, and float64 distances, which depend on nothing but the
+    two rows, decide among the others. Where many points are copies or near copies, most of the others are looked at in a second
+    pass, in which bit-identical points count as one.
 
     Args:
         queries: (n, d).
@@ -37,120 +43,91 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
         fewer than k points lie beyond `beyond`, the rest is infinite, with row -1.
     """
     n, m = len(queries), len(points)
-    # Distances do not change when all is moved; small coordinates lose less in float32.
-    centre, _ = centre_of(points)
-    kept = min(k + SPARE, m)
-    centred = centred_on(points, centre)
-    norms = np.einsum("md,md->m", centred, centred, dtype=np.float64).astype(np.float32)
+    screen = Screen(points, beyond)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
-    size = max(1, BLOCK_BYTES // (4 * POINT_ROWS))
-    on_device = None if active_device() is None else _DevicePoints(centred, norms)
+    unsure = np.zeros(n, bool)
     with track("neighbours", n) as advance:
-        for start, stop in blocks(n, size):
-            block = centred_on(queries[start:stop], centre)
-            if on_device is not None:
-                found = on_device.nearest(block, kept, beyond)
-            else:
-                found = _nearest_of_block(block, centred, norms, kept, beyond)
-            d2, at = _exact(queries[start:stop], points, found, beyond)
+        for start, stop in blocks(n, QUERY_ROWS):
+            block = queries[start:stop]
+            found, floor = screen.lowest(screen.queries(block), min(k + SPARE, m))
+            d2, at = _ranked(block, points, found, beyond)
             distances[start:stop], rows[start:stop] = d2[:, :k], at[:, :k]
+            # An equal distance may belong to a lower row; an infinite floor means that there are no others.
+            unsure[start:stop] = (d2[:, k - 1] >= floor) & np.isfinite(floor)
             advance(stop - start)
+    again = np.flatnonzero(unsure)
+    if len(again):
+        same = copies(points)
+        screen.keep_only(same.first)
+        for start, stop in blocks(len(again), AGAIN_ROWS):
+            some = again[start:stop]
+            d2, at = _second_look(screen, queries[some], points, distances[some, -1], k, beyond)
+            distances[some], rows[some] = _with_copies(d2, at, same, k)
     return distances, rows
 
 
-class _DevicePoints:
-    """Points that lie on the device while blocks of queries pass by."""
-
-    def __init__(self, points: F32, norms: F32) -> None:
-        import torch
-
-        self.points = torch.from_numpy(points).to(active_device())
-        self.norms = torch.from_numpy(norms).to(active_device())
-
-    def nearest(self, block: F32, k: int, beyond: float) -> Ints:
-        """Return the rows of the k nearest points of each row of a block, in any order, by float32 distances."""
-        import torch
-
-        queries = torch.from_numpy(block).to(self.points.device)
-        scores = self.norms - 2 * (queries @ self.points.T)
-        if beyond:
-            own = (queries * queries).sum(1, keepdim=True)
-            scores[scores + own <= beyond * beyond] = torch.inf
-        values, rows = scores.topk(k, dim=1, largest=False)
-        rows[torch.isinf(values)] = -1
-        return to_numpy(rows)
-
-
-def _nearest_of_block(block: F32, points: F32, norms: F32, k: int, beyond: float) -> Ints:
-    """Return the rows of the k nearest points of each row of a block, in any order, by float32 distances."""
-    n, m = len(block), len(points)
-    best = np.full((n, k), np.inf, np.float32)
-    rows = np.full((n, k), -1, np.int64)
-    own = np.einsum("nd,nd->n", block, block)[:, None]
-    buffer = np.empty((n, min(POINT_ROWS, m)), np.float32)
-    for start, stop in blocks(m, POINT_ROWS):
-        scores = buffer[:, : stop - start]
-        if scores.shape[1] < buffer.shape[1]:
-            scores = np.empty(scores.shape, np.float32)
-        np.matmul(block, points[start:stop].T, out=scores)
-        scores *= -2
-        scores += norms[start:stop]
-        if beyond:
-            scores[scores + own <= beyond * beyond] = np.inf
-        limit = best.max(axis=1, keepdims=True)
-        flat = np.flatnonzero((scores < limit).ravel())
-        if len(flat) > n * k * 4:
-            _merge_dense(best, rows, scores, start)
-        elif len(flat):
-            _merge_sparse(best, rows, scores, start, flat)
-    return rows
-
-
-def _merge_dense(best: F32, rows: Ints, scores: F32, offset: int) -> None:
-    k = best.shape[1]
-    at = np.argpartition(scores, min(k, scores.shape[1]) - 1, axis=1)[:, :k]
-    _keep_best(best, rows, slice(None), np.take_along_axis(scores, at, axis=1), at + offset)
-
-
-def _merge_sparse(best: F32, rows: Ints, scores: F32, offset: int, flat: Ints) -> None:
-    """Merge the few scores that beat a row's k-th best: cheap once most of the points have been seen."""
-    row, column = np.divmod(flat, scores.shape[1])
-    value = scores.ravel()[flat]
-    order = np.lexsort((value, row))
-    row, column, value = row[order], column[order], value[order]
-    touched, first, count = np.unique(row, return_index=True, return_counts=True)
-    rank = np.arange(len(row)) - np.repeat(first, count)
-    good = rank < best.shape[1]
-    where = np.repeat(np.arange(len(touched)), count)[good]
-    width = int(rank[good].max()) + 1
-    values = np.full((len(touched), width), np.inf, np.float32)
-    places = np.full((len(touched), width), -1, np.int64)
-    values[where, rank[good]] = value[good]
-    places[where, rank[good]] = column[good] + offset
-    _keep_best(best, rows, touched, values, places)
-
-
-def _keep_best(best: F32, rows: Ints, touched: Ints | slice, values: F32, places: Ints) -> None:
-    k = best.shape[1]
-    values = np.hstack([best[touched], values])
-    places = np.hstack([rows[touched], places])
-    at = np.argpartition(values, k - 1, axis=1)[:, :k]
-    best[touched] = np.take_along_axis(values, at, axis=1)
-    rows[touched] = np.take_along_axis(places, at, axis=1)
-
-
-def _exact(queries: Matrix, points: Matrix, rows: Ints, beyond: float) -> tuple[Floats, Ints]:
-    """Rank the candidates by float64 distance, then by row."""
+def _ranked(queries: Matrix, points: Matrix, rows: Ints, beyond: float) -> tuple[Floats, Ints]:
+    """Rank candidates by float64 distance, then by row."""
     n, k = rows.shape
     at = np.repeat(np.arange(n), k)
     d2 = exact_squared_distances(queries, points, at, np.maximum(rows, 0).ravel()).reshape(n, k)
-    d2[rows < 0] = np.inf
+    gone = rows < 0
     if beyond:
-        gone = d2 <= beyond * beyond
-        d2[gone] = np.inf
-        rows = np.where(gone, -1, rows)
+        gone |= d2 <= beyond * beyond
+    d2[gone] = np.inf
+    rows = np.where(gone, -1, rows)
     order = np.lexsort((rows, d2), axis=1)
     return np.take_along_axis(d2, order, axis=1), np.take_along_axis(rows, order, axis=1)
+
+
+def _second_look(screen: Screen, queries: Matrix, points: Matrix, limits: Floats, k: int, beyond: float) -> tuple[Floats, Ints]:
+    """Rank all points that float32 cannot rule out, by float64 distance, then by row; first rows of copies only.
+
+    Args:
+        screen: of the points.
+        queries: (n, d).
+        points: (m, d).
+        limits: (n,) squared distances that k points are surely within; infinite where that is not known.
+        k: how many.
+        beyond: as for :func:`nearest`.
+    """
+    moved = screen.queries(queries)
+    best, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, np.int64)
+    # A few points first: they give a limit to queries that have none.
+    start, size = 0, FEWEST_POINTS
+    while start < len(points):
+        stop = min(start + size, len(points))
+        at, row = screen.below(moved, np.minimum(limits, best[:, -1]), start, stop)
+        d2 = exact_squared_distances(queries, points, at, row)
+        counts = d2 > beyond * beyond if beyond else np.ones(len(d2), bool)
+        _keep_nearest(best, rows, at[counts], d2[counts], row[counts])
+        start, size = stop, min(2 * size, MOST_POINTS)
+    return best, rows
+
+
+def _keep_nearest(best: Floats, rows: Ints, at: Ints, d2: Floats, row: Ints) -> None:
+    """Merge points, given by query, distance and row, into the nearest so far of each query."""
+    touched = np.unique(at)
+    k = best.shape[1]
+    at = np.concatenate([at, np.repeat(touched, k)])
+    d2, row = np.concatenate([d2, best[touched].ravel()]), np.concatenate([row, rows[touched].ravel()])
+    order = np.lexsort((row, d2, at))
+    counts = np.bincount(at)[touched]
+    first = np.cumsum(counts) - counts
+    chosen = order[first[:, None] + np.arange(k)]
+    best[touched], rows[touched] = d2[chosen], row[chosen]
+
+
+def _with_copies(d2: Floats, rows: Ints, same: Copies, k: int) -> tuple[Floats, Ints]:
+    """Return the k nearest of each query, copies included, of the k nearest first rows."""
+    best, nearest_rows = np.full(d2.shape, np.inf), np.full(rows.shape, -1, np.int64)
+    size = max(1, PAIRS // (k * k))
+    for start, stop in blocks(len(rows), size):
+        real = rows[start:stop] >= 0
+        members, counts = same.members(np.searchsorted(same.first, rows[start:stop][real]), k)
+        at = np.repeat(np.nonzero(real)[0], counts)
+        _keep_nearest(best[start:stop], nearest_rows[start:stop], at, np.repeat(d2[start:stop][real], counts), members)
+    return best, nearest_rows
 
 
 def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) -> Floats:

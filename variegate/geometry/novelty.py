@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from variegate.geometry.cosine import unit_rows
 from variegate.geometry.device import set_own, sort_rows, to_numpy
 from variegate.geometry.pairs import PairStatistic
-from variegate.geometry.vectors import Floats, blocks
+from variegate.geometry.vectors import Floats, Ints, Matrix, blocks
 
-__all__ = ["Novelty", "proximity_weights"]
+__all__ = ["Novelty", "exact_novelty", "proximity_weights"]
 
 COLUMNS = 8192
 
@@ -59,6 +60,29 @@ class Novelty(PairStatistic):
     def value(self) -> float:
         """Return the mean novelty: NovelSum."""
         return float(self.result().mean())
+
+
+def exact_novelty(vectors: Matrix, rows: Ints, sigma: Floats, *, alpha: float) -> Floats:
+    """Return the novelty of some rows by their own density, themselves at rank 1, in float64 throughout, shape (rows,).
+
+    Args:
+        vectors: (n, d), no zero rows.
+        rows: which.
+        sigma: (n,) density of each row.
+        alpha: exponent of the proximity weights.
+    """
+    n = len(vectors)
+    weights = proximity_weights(n, alpha)
+    out = np.empty(len(rows))
+    distances = np.empty(n)
+    for at, row in enumerate(rows.tolist()):
+        own = unit_rows(vectors[row : row + 1])
+        for start, stop in blocks(n, COLUMNS):
+            difference = unit_rows(vectors[start:stop]) - own
+            distances[start:stop] = 0.5 * np.einsum("nd,nd->n", difference, difference)
+        distances.sort()
+        out[at] = sigma[row] * (distances * weights).sum() / weights.sum()
+    return out
 
 
 def _weighted_sum(distances: Any, weights: Floats) -> Floats:

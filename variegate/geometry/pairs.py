@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variegate.geometry.cosine import cosine_distance_rows
+from variegate.geometry.cosine import cosine_distance_rows, unit_rows
 from variegate.geometry.device import least, set_own, smallest, to_numpy
 from variegate.geometry.vectors import BLOCK_BYTES, Matrix, blocks
 
@@ -59,22 +59,30 @@ def over_pairs(vectors: Matrix, statistics: Sequence[PairStatistic], block_bytes
 class NearestOthers(PairStatistic):
     """Cosine distance of each row to its k nearest other rows.
 
+    Float32 finds the rows, and their distances are computed again in float64, so that they do not depend on blocks or threads.
+
     Attributes:
         distances: (n, k) float64, ascending.
         rows: (n,) the nearest other row, the first of equals.
     """
 
-    def __init__(self, n: int, k: int) -> None:
-        self.distances = np.empty((n, k))
-        self.rows = np.empty(n, np.int64)
+    def __init__(self, vectors: Matrix, k: int) -> None:
+        self.vectors = vectors
+        self.distances = np.empty((len(vectors), k))
+        self.rows = np.empty(len(vectors), np.int64)
 
     def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
         k = self.distances.shape[1]
         set_own(distances, rows, np.inf)
-        nearest, self.rows[rows] = least(distances)
-        self.distances[rows] = nearest[:, None] if k == 1 else to_numpy(smallest(distances, k))
+        self.rows[rows] = least(distances)[1]
+        at = self.rows[rows, None] if k == 1 else to_numpy(smallest(distances, k))
         set_own(distances, rows, 0)
+        own = np.arange(rows.start, rows.stop)
+        for start, stop in blocks(len(own), max(1, ROWS // k)):
+            left = unit_rows(self.vectors[own[start:stop]])[:, None]
+            difference = left - unit_rows(self.vectors[at[start:stop].ravel()]).reshape(stop - start, k, -1)
+            self.distances[own[start:stop]] = np.sort(0.5 * np.einsum("nkd,nkd->nk", difference, difference), axis=1)
 
     def value(self) -> float:
         """Return the mean distance."""

@@ -109,7 +109,7 @@ def knn_over_pairs(x: NDArray[Any], *, k: int = 1) -> NearestOthers:
     _at_least_two("knn_distance", n)
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k < n:
         raise bad_parameter("k", "knn_distance", f"an int in [1, {n - 1}]", k)
-    return NearestOthers(n, k)
+    return NearestOthers(x, k)
 
 
 def _at_least_two(name: str, n: int) -> None:

@@ -53,7 +53,7 @@ def sample_scores(
     try:
         with sharing():
             novel = novelty_over_pairs(x, against, **(novelty or {}))
-            nearest = NearestOthers(len(x), 1)
+            nearest = NearestOthers(x, 1)
             over_pairs(x, [novel, nearest])
             group = near_duplicates(x).representative
     except DataError as error:

@@ -17,6 +17,12 @@ __all__ = ["k_means", "semdedup"]
 Ints = NDArray[np.int64]
 
 CLUSTERS = 100
+# Of a cluster, whose similarities are looked at together.
+ROWS = 1024
+# Of rows, whose similarity is computed once more together.
+PAIRS = 1 << 14
+# What a float64 product of unit vectors can be off by, with much to spare.
+NOISE = 1e-12
 
 
 def k_means(
@@ -119,10 +125,10 @@ def semdedup(
         rows = np.flatnonzero(found.labels == cluster)
         rows = rows[np.lexsort((rows, key[rows], ~owned[rows]))]
         unit = unit_rows(x[rows])
-        for start in range(0, len(rows), 1024):
-            block = unit[start : start + 1024] @ unit[: start + 1024].T
+        for start in range(0, len(rows), ROWS):
+            block = unit[start : start + ROWS] @ unit[: start + ROWS].T
             earlier = np.arange(block.shape[1]) < np.arange(start, start + len(block))[:, None]
-            redundancy[rows[start : start + 1024]] = np.where(earlier, block, -1.0).max(axis=1)
+            redundancy[rows[start : start + ROWS]] = _largest(np.where(earlier, block, -np.inf), unit, start)
     order = np.lexsort((np.arange(len(x)), redundancy))
     if threshold is not None:
         order = order[redundancy[order] <= threshold + 1e-12]
@@ -134,3 +140,15 @@ def semdedup(
         )
     gains: list[float | None] = (1 - redundancy[rows]).tolist()
     return Picks(rows, gains, {"clusters": clusters, "threshold_realised": float(redundancy[rows].max())})
+
+
+def _largest(similarities: NDArray[np.float64], unit: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+    """Return the largest similarity of each row of a block, -1 where there is none; the same in a block of any size."""
+    best = similarities.max(axis=1)
+    # A product's last bits depend on its shape and the threads; sums along single rows do not.
+    at, other = np.nonzero(similarities >= np.maximum(best, -2)[:, None] - NOISE)
+    out = np.full(len(best), -1.0)
+    for low in range(0, len(at), PAIRS):
+        some = slice(low, low + PAIRS)
+        np.maximum.at(out, at[some], np.einsum("pd,pd->p", unit[start + at[some]], unit[other[some]]))
+    return out

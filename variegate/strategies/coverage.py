@@ -194,14 +194,22 @@ def _covered(
     def gains_of(rows: Ints) -> Floats:
         return np.asarray(share * sum(weight * part.gains(rows) for weight, part in parts) + extra[rows])
 
+    def exact_of(rows: Ints) -> Floats:
+        exact = sum(weight * (part.exact_gains if isinstance(part, Coverage) else part.gains)(rows) for weight, part in parts)
+        return np.asarray(share * exact + extra[rows])
+
     def take(row: int) -> None:
         for _, part in parts:
             part.take(row)
 
     def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
         start()
-        noise = NOISE if any(isinstance(part, Coverage) for _, part in parts) else 0.0
-        done = lazy_greedy(share * bounds + extra, within, gains_of, take, noise=noise, per_token=weighed, label=owner)
+        # A coverage's weight holds its division by n, which the noise is after.
+        noise = NOISE * share * n * sum(weight for weight, part in parts if isinstance(part, Coverage))
+        done = lazy_greedy(
+            share * bounds + extra, within, gains_of, take, noise=noise, exact_of=exact_of if noise else None,
+            per_token=weighed, label=owner,
+        )  # fmt: skip
         words = next(part for _, part in parts if isinstance(part, TokenCoverage))
         return done, Picks(done.rows, done.gains, {"types": words.types, "types_held": int((words.seen > 0).sum())})
 

@@ -54,6 +54,7 @@ def dpp(
     room = Room.of(room, len(x), size)
     kernel_rows = unit_rows(x) * (1.0 if quality is None else np.exp(quality)[:, None])
     left = np.einsum("nd,nd->n", kernel_rows, kernel_rows)
+    largest = float(left.max())
     factors = np.empty((min(len(room.owned) + room.size, *x.shape), len(x)))
     count = 0
 
@@ -74,7 +75,7 @@ def dpp(
     with track("dpp", room.size, "picks") as advance:
         while not room.full:
             free = np.flatnonzero(room.open)
-            row = start.pop() if start else lowest_of_best(free, left[free])
+            row = start.pop() if start else lowest_of_best(free, left[free], largest)
             if left[row] <= FLAT or count == len(factors):
                 owned = f" beside the {len(room.owned)} owned" if len(room.owned) else ""
                 raise DataError(

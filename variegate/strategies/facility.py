@@ -24,21 +24,29 @@ Ints = NDArray[np.int64]
 ROWS = 1024
 # Error of a mean over rows of float32 similarities.
 NOISE = 1e-7
+# Coordinates are rounded to multiples of 1 / GRID, about as float32 would. Their products are multiples of 1 / GRID^2, which
+# float64 adds up to 1 without rounding, in whatever order.
+GRID = 2.0**24
+# Rows whose exact gains are computed together.
+EXACT_ROWS = 16
 
 
 class Coverage:
     """How near the picks are to every row: sum over rows of the largest cosine similarity to a pick, at least 0.
 
-    Similarities are float32, their sums float64.
+    Similarities are float32, their sums float64; exact gains are float64 throughout, and the same in any batch.
     """
 
     def __init__(self, x: NDArray[Any]) -> None:
-        self.unit = unit_rows(x).astype(np.float32)
-        self.best = np.zeros(len(x), np.float32)
+        self.unit = (np.round(unit_rows(x) * GRID) / GRID).astype(np.float32)
+        self.start_with(np.zeros(0, np.int64))
 
     def start_with(self, rows: Ints) -> None:
         """Forget all picks but these."""
         self.best = np.zeros(len(self.unit), np.float32)
+        self.exact_best = np.zeros(len(self.unit))
+        # Picks that `exact_best` does not account for yet.
+        self.missing = rows.tolist()
         for start in range(0, len(rows), ROWS):
             np.maximum(self.best, (self.unit[rows[start : start + ROWS]] @ self.unit.T).max(axis=0), out=self.best)
 
@@ -62,6 +70,29 @@ class Coverage:
     def take(self, row: int) -> None:
         """Add a pick."""
         np.maximum(self.best, self.unit @ self.unit[row], out=self.best)
+        self.missing.append(row)
+
+    def exact_gains(self, rows: Ints) -> Floats:
+        """Return what each of some rows would add, shape (rows,), with no rounding but that of the sum over the pool."""
+        for start in range(0, len(self.missing), EXACT_ROWS):
+            some = self.unit[self.missing[start : start + EXACT_ROWS]]
+            np.maximum(self.exact_best, self._exact_similarities(some).max(axis=0), out=self.exact_best)
+        self.missing.clear()
+        # Copies have one gain.
+        distinct, which = np.unique(self.unit[rows], axis=0, return_inverse=True)
+        out = np.empty(len(distinct))
+        for start in range(0, len(distinct), EXACT_ROWS):
+            more = self._exact_similarities(distinct[start : start + EXACT_ROWS])
+            more -= self.exact_best
+            out[start : start + EXACT_ROWS] = np.maximum(more, 0, out=more).sum(axis=1)
+        return np.asarray(out[which.ravel()])
+
+    def _exact_similarities(self, unit: F32) -> Floats:
+        """Return the cosine similarities of some unit rows to the pool, shape (rows, n)."""
+        wide, out = unit.astype(np.float64), np.empty((len(unit), len(self.unit)))
+        for start in range(0, len(self.unit), ROWS):
+            out[:, start : start + ROWS] = wide @ self.unit[start : start + ROWS].T.astype(np.float64)
+        return out
 
 
 def facility_location(
@@ -109,10 +140,21 @@ def facility_location(
     def gains_of(rows: Ints) -> Floats:
         return share * cover.gains(rows) / len(x) + extra[rows]
 
+    def exact_of(rows: Ints) -> Floats:
+        return share * cover.exact_gains(rows) / len(x) + extra[rows]
+
     def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
         cover.start_with(room.owned)
         done = lazy_greedy(
-            bounds, within, gains_of, cover.take, start=start, noise=NOISE, per_token=weighed, label="facility_location"
+            bounds,
+            within,
+            gains_of,
+            cover.take,
+            start=start,
+            noise=NOISE,
+            exact_of=exact_of,
+            per_token=weighed,
+            label="facility_location",
         )
         return done, Picks(done.rows, done.gains)
 

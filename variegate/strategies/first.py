@@ -48,7 +48,13 @@ def first_of(first: int | str | None, room: Room, seed: int, owner: str, *, draw
     return [int(rows[first_pick(None, len(rows), seed, owner)])]
 
 
-def lowest_of_best(rows: np.ndarray, scores: np.ndarray) -> int:
-    """Return the lowest row among those whose score is the best but for rounding."""
+def lowest_of_best(rows: np.ndarray, scores: np.ndarray, scale: float = 0.0) -> int:
+    """Return the lowest row among those whose score is the best but for rounding.
+
+    Args:
+        rows: to choose from.
+        scores: of each.
+        scale: size of the numbers that scores are differences of, where these are larger.
+    """
     best = scores.max()
-    return int(rows[scores >= best - abs(best) * TIE].min())
+    return int(rows[scores >= best - max(abs(best), scale) * TIE].min())

@@ -48,6 +48,7 @@ def lazy_greedy(
     *,
     start: Sequence[int] = (),
     noise: float = 0.0,
+    exact_of: Callable[[Ints], Floats] | None = None,
     per_token: bool = False,
     label: str = "picks",
 ) -> Greedy:
@@ -59,10 +60,12 @@ def lazy_greedy(
     Args:
         bounds: (n,) the gain of each row by itself (or anything above it).
         room: which rows may be taken, and how many; it is used up.
-        gains_of: from row numbers to their gains today, the same numbers whichever rows are asked together.
+        gains_of: from row numbers to their gains today, to within the noise.
         take: told of each pick.
         start: rows that are taken first, whatever their gain.
-        noise: gains this much apart count as equal, since they are not computed more exactly.
+        noise: what gains may be off by; gains this much apart count as equal.
+        exact_of: from row numbers to their gains today, the same numbers whichever rows are asked together: decides between rows
+            that the noise leaves open. None where `gains_of` has no noise.
         per_token: whether the gain by token decides, where the room counts tokens.
         label: what the progress line says.
     """
@@ -87,7 +90,8 @@ def lazy_greedy(
         while not room.full:
             best = -np.inf
             known: list[tuple[float, int, float]] = []
-            while heap and -heap[0][0] >= best - abs(best) * TIE - noise:
+            # Both the best and another may be off by the noise, besides counting as equal.
+            while heap and -heap[0][0] >= best - abs(best) * TIE - 3 * noise:
                 popped = [heapq.heappop(heap)[1] for _ in range(min(BATCH, len(heap)))]
                 # What does not fit now never will.
                 rows = np.array([row for row in popped if room.open[row]], np.int64)
@@ -96,7 +100,13 @@ def lazy_greedy(
                     score = found if weights is None else found / weights[rows]
                     known += zip(score.tolist(), rows.tolist(), found.tolist(), strict=True)
                     best = max(best, float(score.max()))
-            row, gain = min((row, gain) for value, row, gain in known if value >= best - abs(best) * TIE - noise)
+            row, gain = min((row, gain) for value, row, gain in known if value >= best - abs(best) * TIE - 3 * noise)
+            close = np.array([row for value, row, _ in known if value >= best - abs(best) * TIE - 3 * noise], np.int64)
+            if exact_of is not None and len(close) > 1:
+                exact = exact_of(close)
+                score = exact if weights is None else exact / weights[close]
+                row = int(close[score >= score.max() - abs(score.max()) * TIE - noise].min())
+                gain = float(exact[close == row][0])
             for value, other, _ in known:
                 if other != row:
                     heapq.heappush(heap, (-value, other))

@@ -13,6 +13,7 @@ from variegate.geometry import (
     Novelty,
     density,
     distinct_rows,
+    exact_novelty,
     exact_squared_distances,
     near_duplicates,
     over_pairs,
@@ -177,9 +178,12 @@ def _first(
     if first == "most_novel" and not len(room.owned):
         statistic = Novelty(len(x), sigma, alpha=alpha, density_of="self", include_self=True)
         over_pairs(x, [statistic])
-        novelty = statistic.result()
         rows = np.flatnonzero(room.open)
-        start = [lowest_of_best(rows, novelty[rows])]
+        novelty = statistic.result()[rows]
+        # What float32 distances can be off by; rows within it of the best are compared in float64.
+        noise = sigma[rows] * (2e-7 + 1e-7 * x.shape[1] ** 0.5)
+        close = rows[novelty + noise >= (novelty - noise).max()]
+        start = [lowest_of_best(close, exact_novelty(x, close, sigma, alpha=alpha))]
     else:
         start = first_of(first, room, seed, "novelselect", drawn=True)
     if not start:

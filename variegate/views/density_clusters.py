@@ -60,8 +60,6 @@ def umap_hdbscan_labels(
         raise bad_parameter("outliers", "umap-hdbscan", "'nearest', 'own' or 'drop'", outliers)
     if min_cluster_size is not None and (not isinstance(min_cluster_size, int) or min_cluster_size < 2):
         raise bad_parameter("min_cluster_size", "umap-hdbscan", "an int of at least 2", min_cluster_size)
-    from threadpoolctl import threadpool_limits
-
     first, copy_of, unit = _different(vectors)
     distinct = len(first)
     if distinct <= NEIGHBOURS:
@@ -69,19 +67,16 @@ def umap_hdbscan_labels(
             f"umap-hdbscan needs more than {NEIGHBOURS} different rows, but there are {distinct}. Use kmeans:K instead."
         )
     size = max(SMALLEST_CLUSTER, distinct // ROWS_A_CLUSTER_ROW) if min_cluster_size is None else min_cluster_size
-    # One thread, the search for neighbours included: with another number of them float32 products have other last bits,
-    # which pick other neighbours among near copies, and the layout blows any difference up.
-    with threadpool_limits(1):
-        reduced = _reduced(unit, seed)
-        labels = _clustered(reduced, size)
-        if labels.max() < 0:
-            raise DataError(
-                f"umap-hdbscan finds no cluster of at least {size} rows among {distinct} different ones. "
-                "Pass a smaller size, or use kmeans:K."
-            )
-        lost = labels < 0
-        if outliers == "nearest" and lost.any():
-            labels[lost] = labels[~lost][nearest(reduced[lost], reduced[~lost], 1)[1][:, 0]]
+    reduced = _reduced(unit, seed)
+    labels = _clustered(reduced, size)
+    if labels.max() < 0:
+        raise DataError(
+            f"umap-hdbscan finds no cluster of at least {size} rows among {distinct} different ones. "
+            "Pass a smaller size, or use kmeans:K."
+        )
+    lost = labels < 0
+    if outliers == "nearest" and lost.any():
+        labels[lost] = labels[~lost][nearest(reduced[lost], reduced[~lost], 1)[1][:, 0]]
     labels = _by_size(labels[copy_of])
     if outliers == "own":
         own = labels.max() + np.cumsum(lost)
@@ -113,7 +108,7 @@ def _reduced(unit: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         n_neighbors=NEIGHBOURS, n_components=min(COMPONENTS, unit.shape[1]), min_dist=MIN_DIST, metric="euclidean", init="pca",
         random_state=seed, n_jobs=1, precomputed_knn=(rows, np.sqrt(squared).astype(np.float32), None),
     )  # fmt: skip
-    with _quiet():
+    with _quiet(), _one_thread():
         return np.asarray(layout.fit_transform(unit), np.float32)
 
 
@@ -123,8 +118,17 @@ def _clustered(points: NDArray[np.float32], size: int) -> Ints:
             from hdbscan import HDBSCAN
     except ImportError:
         raise missing_extra("hdbscan", "clusters", "umap-hdbscan") from None
-    with _quiet():
+    with _quiet(), _one_thread():
         return np.asarray(HDBSCAN(min_cluster_size=size, core_dist_n_jobs=1).fit_predict(points.astype(np.float64)), np.int64)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep sums in one order: the layout starts from principal components, and blows up any difference of last bits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 @contextmanager
