@@ -7,7 +7,7 @@ import numpy as np
 from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
 from variegate.geometry.screen import Screen
-from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances
+from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances, growing_blocks
 from variegate.progress import track
 
 __all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
@@ -94,14 +94,11 @@ def _second_look(screen: Screen, queries: Matrix, points: Matrix, limits: Floats
     moved = screen.queries(queries)
     best, rows = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, np.int64)
     # A few points first: they give a limit to queries that have none.
-    start, size = 0, FEWEST_POINTS
-    while start < len(points):
-        stop = min(start + size, len(points))
+    for start, stop in growing_blocks(len(points), FEWEST_POINTS, MOST_POINTS):
         at, row = screen.below(moved, np.minimum(limits, best[:, -1]), start, stop)
         d2 = exact_squared_distances(queries, points, at, row)
         counts = d2 > beyond * beyond if beyond else np.ones(len(d2), bool)
         _keep_nearest(best, rows, at[counts], d2[counts], row[counts])
-        start, size = stop, min(2 * size, MOST_POINTS)
     return best, rows
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry.device import active_device, to_numpy
-from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, centred_on
+from variegate.geometry.vectors import Floats, Ints, Matrix, centre_of, centred_on, growing_blocks
 
 __all__ = ["Queries", "Screen", "error_share"]
 
 F32 = NDArray[np.float32]
 
-POINT_ROWS = 2048
+POINT_ROWS, FIRST_POINTS = 2048, 256
 # Half the distance of float32 numbers around 1.
 UNIT = 2.0**-24
 # Roundings besides those of the product's sum: of the coordinates when they are moved, of lengths, of sums; and some to spare.
@@ -124,7 +124,8 @@ class Screen:
         best = np.full((n, k), np.inf, np.float32)
         rows = np.full((n, k), -1, np.int64)
         buffer = np.empty((n, min(POINT_ROWS, m)), np.float32)
-        for start, stop in blocks(m, POINT_ROWS):
+        # A few points first: after them most are no candidates.
+        for start, stop in growing_blocks(m, FIRST_POINTS, POINT_ROWS):
             whole = stop - start == buffer.shape[1]
             bounds = self.bounds(queries, start, stop, buffer if whole else None)
             flat = np.flatnonzero((bounds < best.max(axis=1, keepdims=True)).ravel())

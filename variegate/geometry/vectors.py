@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Ints", "Matrix", "blocks", "centre_of", "centred_on", "exact_squared_distances", "faulty_rows"]
+__all__ = [
+    "Floats",
+    "Ints",
+    "Matrix",
+    "blocks",
+    "centre_of",
+    "centred_on",
+    "exact_squared_distances",
+    "faulty_rows",
+    "growing_blocks",
+]
 
 Matrix = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -23,6 +33,15 @@ SHORTEST, LONGEST = 1e-15, 1e15
 def blocks(rows: int, size: int) -> list[tuple[int, int]]:
     """Return the (start, stop) of consecutive blocks of at most `size` rows."""
     return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def growing_blocks(rows: int, first: int, size: int) -> list[tuple[int, int]]:
+    """Return the (start, stop) of consecutive blocks of `first` rows, then of twice as many, ..., at most of `size`."""
+    out, start, step = [], 0, min(first, size)
+    while start < rows:
+        out.append((start, min(start + step, rows)))
+        start, step = start + step, min(2 * step, size)
+    return out
 
 
 def faulty_rows(vectors: Matrix) -> tuple[Ints, Ints]:
@@ -63,7 +82,8 @@ def centred_on(vectors: Matrix, centre: Floats) -> NDArray[np.float32]:
 def exact_squared_distances(left: Matrix, right: Matrix, at_left: Ints, at_right: Ints) -> Floats:
     """Return the squared L2 distance of given pairs of rows, in float64, shape (pairs,)."""
     out = np.empty(len(at_left))
-    step = max(1, BLOCK_BYTES // (16 * left.shape[1]))
+    # Few enough to stay in a processor's cache.
+    step = max(1, BLOCK_BYTES // (256 * left.shape[1]))
     for start, stop in blocks(len(at_left), step):
         difference = np.asarray(left[at_left[start:stop]], np.float64) - right[at_right[start:stop]]
         out[start:stop] = np.einsum("pd,pd->p", difference, difference)
