@@ -52,6 +52,7 @@ def test_the_picks_are_the_best_whenever_lists_begin(rows, most, x, monkeypatch)
     monkeypatch.setattr("variegate.strategies.nearness.ROWS", rows)
     monkeypatch.setattr("variegate.strategies.nearness.COLUMNS", 2 * rows)
     monkeypatch.setattr("variegate.strategies.nearness.TOGETHER", rows)
+    monkeypatch.setattr("variegate.strategies.nearness.BLOCK", 3 * rows)
     similar = near(x)
     expected = greedy(similar, 120, np.arange(len(x)))
     found = facility_location(x, 120, seed=0)
@@ -98,7 +99,7 @@ def test_a_sample_stands_for_all_until_there_are_lists(x, monkeypatch):
 
 def test_the_record_says_what_was_sampled(x):
     whole = vg.select(x, 20, "facility_location")
-    assert (whole.params["exact_rows"], whole.params["sample"]) == (50_000, 8192)
+    assert (whole.params["exact_rows"], whole.params["sample"]) == (50_000, 4096)
     assert "sampled_picks" not in whole.params
     sampled = vg.select(x, 20, "facility_location", exact_rows=0, sample=50)
     assert sampled.params["sampled_picks"] >= 1
@@ -128,7 +129,7 @@ def test_gains_are_within_their_slack(pairs, x):
 
 
 def test_pairs_above(x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.nearness.COLUMNS", 26)
+    monkeypatch.setattr("variegate.strategies.nearness.BLOCK", 26)
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
     least = RNG(4).uniform(0.2, 0.9, size=len(x)).astype(np.float32)
     found = _pairs_above(unit, least, 10**6)

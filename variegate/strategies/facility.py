@@ -31,7 +31,7 @@ def facility_location(
     sample: int = SAMPLE,
     room: Room | None = None,
 ) -> Picks:
-    """Choose rows so that every row of the pool is near to one of them: exact greedy, lazily.
+    """Choose rows so that every row of the pool is near to one of them: greedy, exact up to `exact_rows` rows.
 
     The objective, sum over rows of the largest cosine similarity to a pick (at least 0), is monotone and submodular, so greedy
     comes to at least 63 % of the best possible. With a quality it is QDIT: each pick maximises

@@ -19,9 +19,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Largest pool whose first picks look at all rows, and how many rows stand for all in a larger one.
-EXACT_ROWS, SAMPLE = 50_000, 8192
+EXACT_ROWS, SAMPLE = 50_000, 4096
 # Rows and columns of a block of similarities.
 ROWS, COLUMNS = 512, 2048
+# Rows and columns where pairs are listed.
+BLOCK = 4096
 # Pairs whose similarities are kept at most, 16 bytes each, and more while they are sorted.
 PAIRS = 1 << 25
 # Pairs whose exact similarities are computed together.
@@ -49,7 +51,10 @@ class Coverage:
 
     def __init__(self, x: NDArray[Any], sample: Ints | None = None, pairs: int | None = None) -> None:
         self.x, self.n = x, len(x)
-        self.unit = unit_rows(x).astype(np.float32)
+        self.unit, self.norms = np.empty(x.shape, np.float32), np.empty(self.n)
+        for start, stop in blocks(self.n, COLUMNS):
+            self.norms[start:stop] = np.linalg.norm(np.asarray(x[start:stop], np.float64), axis=1)
+            self.unit[start:stop] = unit_rows(x[start:stop])
         self.sample = np.arange(self.n) if sample is None else sample
         self.scale = self.n / len(self.sample)
         self.columns = self.unit if sample is None else self.unit[sample]
@@ -160,7 +165,8 @@ class Coverage:
             near = np.empty(self.n)
             own = self._exact_unit(slice(row, row + 1))[0]
             for start, stop in blocks(self.n, COLUMNS):
-                near[start:stop] = self._exact_unit(slice(start, stop)) @ own
+                near[start:stop] = np.asarray(self.x[start:stop], np.float64) @ own
+            near /= self.norms
             self._next = row, near
         return float(np.maximum(self._next[1] - self.best, 0).sum()), self._next[1]
 
@@ -256,21 +262,22 @@ def _pairs_above(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]] | None:
     """Return the pairs (column, row, similarity) that are more similar than the column's least; None if they are too many."""
     columns, rows, values, count = [], [], [], 0
-    step = COLUMNS // 2
+    # The same memory again and again: fresh pages cost as much as the product.
+    near_memory, over_memory = np.empty(BLOCK * BLOCK, np.float32), np.empty(BLOCK * BLOCK, bool)
     with track("pairs", len(unit)) as advance:
-        for low, high in blocks(len(unit), step):
-            for start, stop in blocks(high, step):
+        for low, high in blocks(len(unit), BLOCK):
+            for start, stop in blocks(high, BLOCK):
+                shape = high - low, stop - start
+                near, over = (memory[: shape[0] * shape[1]].reshape(shape) for memory in (near_memory, over_memory))
+                np.matmul(unit[low:high], unit[start:stop].T, out=near)
                 # Every block serves both ways; the ones on the diagonal are their own mirror image.
-                near = unit[low:high] @ unit[start:stop].T
-                ways = [(low, start, near > least[low:high, None])]
-                if start < low:
-                    ways.append((start, low, near > least[start:stop]))
-                for first, second, over in ways:
+                for mirrored in (False, True)[: 1 + (start < low)]:
+                    np.greater(near, least[start:stop] if mirrored else least[low:high, None], out=over)
                     at = np.flatnonzero(over)
-                    above, beside = np.divmod(at.astype(np.int32), np.int32(near.shape[1]))
-                    column, row = (above, beside) if first == low else (beside, above)
-                    columns.append(column + np.int32(first))
-                    rows.append(row + np.int32(second))
+                    first, second = np.divmod(at.astype(np.int32), np.int32(shape[1]))
+                    first, second = first + np.int32(low), second + np.int32(start)
+                    columns.append(second if mirrored else first)
+                    rows.append(first if mirrored else second)
                     values.append(near.ravel()[at])
                     count += len(at)
             if count > most:
