@@ -52,6 +52,7 @@ docs: $(VENV)/.developed
 bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/novelselect.py
+	$(BIN)/python benchmarks/selections.py
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.strategies.facility import NOISE, Coverage
 from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
 from variegate.strategies.levels import BAND_HIGH, BAND_LOW
+from variegate.strategies.nearness import EXACT_ROWS, SAMPLE, Coverage, coverage_of
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.weighted import Weighted
 from variegate.views.tokens import Tokens
 
 __all__ = ["TokenCoverage", "blend", "token_coverage"]
@@ -68,10 +69,35 @@ class TokenCoverage:
         for row in rows.tolist():
             self.take(row)
 
-    def take(self, row: int) -> None:
-        """Add a pick."""
+    def take(self, row: int) -> Ints | None:
+        """Add a pick; return None, since it may have lowered the gains of any row."""
         part = slice(self.starts[row], self.starts[row + 1])
         self.seen[self.types_of[part]] += self.times[part]
+        return None
+
+    def slack(self) -> float:
+        """Return what a gain may be off by: nothing."""
+        return 0.0
+
+    def exact(self, rows: Ints) -> Floats:
+        """Return what each of some rows would add, shape (rows,)."""
+        return self.gains(rows)
+
+    def whole(self) -> float:
+        """Return how many differences a gain adds up at most, each of numbers not far from 1."""
+        return float(np.diff(self.starts).max(initial=0))
+
+    def worth(self, row: int) -> float:
+        """Return what a row adds."""
+        return float(self.gains(np.array([row]))[0])
+
+    def renewed(self) -> Floats | None:
+        """Return None: gains are always computed in one way."""
+        return None
+
+    def about(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what the record should hold."""
+        return {"types": self.types, "types_held": int((self.seen > 0).sum())}, []
 
 
 def token_coverage(
@@ -129,6 +155,8 @@ def blend(
     quality: Floats | None = None,
     alpha: float = 0.5,
     per_token: bool | None = None,
+    exact_rows: int = EXACT_ROWS,
+    sample: int = SAMPLE,
     room: Room | None = None,
 ) -> Picks:
     """Choose rows by a weighted sum of token coverage and facility location: micro and macro diversity at once.
@@ -139,7 +167,7 @@ def blend(
     Args:
         view: (n, d) vectors, no zero rows, and the token ids of the same n rows.
         size: how many to choose.
-        seed: not used: nothing is drawn.
+        seed: draws the sample.
         weight: of token coverage; facility location has the rest.
         concave: as for :func:`token_coverage`.
         low: likewise.
@@ -147,6 +175,8 @@ def blend(
         quality: likewise.
         alpha: likewise.
         per_token: likewise.
+        exact_rows: as for :func:`facility_location`.
+        sample: likewise.
         room: likewise.
 
     Returns:
@@ -159,7 +189,7 @@ def blend(
     totals = np.bincount(words.types_of, words.times, len(words.seen))
     parts: list[tuple[float, TokenCoverage | Coverage]] = [
         (weight / float(words.g(totals).sum()), words),
-        ((1 - weight) / len(x), Coverage(x)),
+        ((1 - weight) / len(x), coverage_of(x, exact_rows, sample, seed, "blend")),
     ]
     return _covered(parts, len(x), size, quality, alpha, per_token, room, "blend")
 
@@ -178,40 +208,26 @@ def _covered(
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
         raise bad_parameter("alpha", owner, "a number in [0, 1]", alpha)
     room = Room.of(room, n, size)
-
-    owned = room.owned
-
-    def start() -> None:
-        for _, part in parts:
-            part.start_with(owned)
-
-    start()
-    bounds = np.sum([weight * part.all_gains() for weight, part in parts], axis=0)
+    plain = Weighted(parts, np.zeros(n))
+    plain.start_with(room.owned)
+    bounds = plain.all_gains()
     share, extra = 1.0, np.zeros(n)
     if quality is not None:
         share, extra = (1 - alpha) / float(bounds.max() or 1.0), alpha * quality
-
-    def gains_of(rows: Ints) -> Floats:
-        return np.asarray(share * sum(weight * part.gains(rows) for weight, part in parts) + extra[rows])
-
-    def exact_of(rows: Ints) -> Floats:
-        exact = sum(weight * (part.exact_gains if isinstance(part, Coverage) else part.gains)(rows) for weight, part in parts)
-        return np.asarray(share * exact + extra[rows])
-
-    def take(row: int) -> None:
-        for _, part in parts:
-            part.take(row)
+    objective = Weighted([(share * weight, part) for weight, part in parts], extra)
 
     def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
-        start()
-        # A coverage's weight holds its division by n, which the noise is after.
-        noise = NOISE * share * n * sum(weight for weight, part in parts if isinstance(part, Coverage))
+        objective.start_with(room.owned)
         done = lazy_greedy(
-            share * bounds + extra, within, gains_of, take, noise=noise, exact_of=exact_of if noise else None,
-            per_token=weighed, label=owner,
-        )  # fmt: skip
-        words = next(part for _, part in parts if isinstance(part, TokenCoverage))
-        return done, Picks(done.rows, done.gains, {"types": words.types, "types_held": int((words.seen > 0).sum())})
+            share * bounds + extra, within, objective.gains, objective.take, doubt=objective, per_token=weighed, label=owner
+        )
+        params: dict[str, Any] = {}
+        notes: list[str] = []
+        for _, part in parts:
+            found, told = part.about()
+            params |= found
+            notes += told
+        return done, Picks(done.rows, done.gains, params, notes)
 
     return by_tokens(run, room, per_token)
 

@@ -1,26 +1,26 @@
-"""The lazy loops for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
+"""The lazy loop for objectives whose gains only fall as rows are taken (monotone submodular ones)."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.progress import track
-from variegate.strategies.first import TIE
+from variegate.strategies.first import TIE, lowest_of_best
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
-__all__ = ["Greedy", "by_tokens", "lazy_greedy", "tracked_greedy"]
+__all__ = ["Doubt", "Greedy", "by_tokens", "lazy_greedy"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # Candidates whose gains are computed together.
-BATCH = 32
+BATCH = 64
 # And at most, where it is known which gains are out of date.
 MANY = 1024
 
@@ -40,139 +40,145 @@ class Greedy:
     total: float
 
 
+class Doubt(Protocol):
+    """What an objective knows beyond its gains where these are computed with less than float64's precision."""
+
+    def slack(self) -> Floats | float:
+        """Return what a gain may be off by, for each row or for all; it holds until `renewed` says otherwise."""
+
+    def exact(self, rows: Ints) -> Floats:
+        """Return the gains of some rows today in float64, by which to decide."""
+
+    def whole(self) -> float:
+        """Return the size of the numbers that gains are differences of, which says how far their rounding goes."""
+
+    def worth(self, row: int) -> float:
+        """Return what a row that is about to be taken adds, for the record."""
+
+    def renewed(self) -> Floats | None:
+        """Return the gains of all rows, (n,), if they are computed in another way since the last pick."""
+
+
 def lazy_greedy(
     bounds: Floats,
     room: Room,
     gains_of: Callable[[Ints], Floats],
-    take: Callable[[int], None],
+    take: Callable[[int], Ints | None],
     *,
     start: Sequence[int] = (),
-    noise: float = 0.0,
-    exact_of: Callable[[Ints], Floats] | None = None,
+    doubt: Doubt | None = None,
     per_token: bool = False,
     label: str = "picks",
 ) -> Greedy:
     """Take the row with the largest gain, again and again; the picks are those of scoring every row at every step.
 
     A gain that was computed earlier bounds today's from above, so only rows whose bound reaches the best gain found so far are
-    looked at. Equal gains go to the lowest row.
+    looked at. A gain that no pick has touched since is still today's, so many rows with the same gain cost nothing. Equal gains
+    go to the lowest row. A few passes over n numbers a pick.
 
     Args:
-        bounds: (n,) the gain of each row by itself (or anything above it).
+        bounds: (n,) the gain of each row by itself.
         room: which rows may be taken, and how many; it is used up.
-        gains_of: from row numbers to their gains today, to within the noise.
-        take: told of each pick.
+        gains_of: from row numbers to their gains today.
+        take: told of each pick; returns the rows whose gains it may have lowered, None for all of them.
         start: rows that are taken first, whatever their gain.
-        noise: what gains may be off by; gains this much apart count as equal.
-        exact_of: from row numbers to their gains today, the same numbers whichever rows are asked together: decides between rows
-            that the noise leaves open. None where `gains_of` has no noise.
+        doubt: of gains that are not exact; None where they are, the same numbers whichever rows are asked together.
         per_token: whether the gain by token decides, where the room counts tokens.
         label: what the progress line says.
     """
+    scores = _Scores(bounds, room, gains_of, doubt, per_token)
     picks: list[int] = []
     gains: list[float | None] = []
     total = 0.0
-    for row in start:
-        if not room.full:
-            total += float(gains_of(np.array([row]))[0])
-            take(row)
-            room.take(row)
-            picks.append(row)
-            gains.append(None)
-    weights = room.weights(per_token)
-    scores = bounds if weights is None else bounds / weights
-    heap = [(-score, row) for row, score in enumerate(scores.tolist()) if room.open[row]]
-    heapq.heapify(heap)
-    # A gain's error counts less for a row of many tokens; the least bounds it for all.
-    noise = noise if weights is None else noise / float(weights.min())
     with track(label, room.size, "picks") as advance:
-        advance(len(picks))
         while not room.full:
-            best = -np.inf
-            known: list[tuple[float, int, float]] = []
-            # Both the best and another may be off by the noise, besides counting as equal.
-            while heap and -heap[0][0] >= best - abs(best) * TIE - 3 * noise:
-                popped = [heapq.heappop(heap)[1] for _ in range(min(BATCH, len(heap)))]
-                # What does not fit now never will.
-                rows = np.array([row for row in popped if room.open[row]], np.int64)
-                if len(rows):
-                    found = gains_of(rows)
-                    score = found if weights is None else found / weights[rows]
-                    known += zip(score.tolist(), rows.tolist(), found.tolist(), strict=True)
-                    best = max(best, float(score.max()))
-            row, gain = min((row, gain) for value, row, gain in known if value >= best - abs(best) * TIE - 3 * noise)
-            close = np.array([row for value, row, _ in known if value >= best - abs(best) * TIE - 3 * noise], np.int64)
-            if exact_of is not None and len(close) > 1:
-                exact = exact_of(close)
-                score = exact if weights is None else exact / weights[close]
-                row = int(close[score >= score.max() - abs(score.max()) * TIE - noise].min())
-                gain = float(exact[close == row][0])
-            for value, other, _ in known:
-                if other != row:
-                    heapq.heappush(heap, (-value, other))
-            take(row)
-            room.take(row)
-            picks.append(row)
-            gains.append(gain)
+            given = len(picks) < len(start)
+            row = start[len(picks)] if given else scores.best()
+            gain = scores.gain(row)
             total += gain
+            gains.append(None if given else gain)
+            picks.append(row)
+            touched = take(row)
+            room.take(row)
+            scores.after(row, touched)
             advance(1)
     return Greedy(np.array(picks, np.int64), gains, total)
 
 
-def tracked_greedy(
-    gains: Floats,
-    room: Room,
-    gains_of: Callable[[Ints], Floats],
-    take: Callable[[int], Ints],
-    *,
-    per_token: bool = False,
-    label: str = "picks",
-) -> Greedy:
-    """Do as :func:`lazy_greedy` where a pick changes the gains of few rows, and says of which.
+class _Scores:
+    """Between what each row's score lies, and which of them are today's."""
 
-    A gain that no pick has touched is still exact, so many rows with the same gain cost nothing. Two passes over n numbers a
-    pick, in return.
+    def __init__(
+        self, bounds: Floats, room: Room, gains_of: Callable[[Ints], Floats], doubt: Doubt | None, per_token: bool
+    ) -> None:
+        self.room, self.gains_of, self.doubt = room, gains_of, doubt
+        self.weights = room.weights(per_token)
+        self.all_touched = False
+        # By the token the least row has the largest share of it.
+        whole = 0.0 if doubt is None else doubt.whole()
+        self.scale = whole if self.weights is None else whole / float(self.weights.min())
+        self._set(bounds)
 
-    Args:
-        gains: (n,) the gain of each row by itself, exact.
-        room: which rows may be taken, and how many; it is used up.
-        gains_of: from row numbers to their gains today, the same numbers whichever rows are asked together.
-        take: told of each pick; returns the rows whose gains it may have lowered.
-        per_token: whether the gain by token decides, where the room counts tokens.
-        label: what the progress line says.
-    """
-    weights = room.weights(per_token)
-    scores = np.where(room.open, gains if weights is None else gains / weights, -np.inf)
-    stale = np.zeros(len(scores), bool)
-    picks: list[int] = []
-    found: list[float | None] = []
-    total = 0.0
-    with track(label, room.size, "picks") as advance:
-        while not room.full:
-            best = float(scores.max(where=~stale, initial=-np.inf))
-            while True:
-                floor = best - abs(best) * TIE
-                due = np.flatnonzero(stale & (scores >= floor))
-                if not len(due):
-                    break
-                if len(due) > MANY:
-                    due = due[np.argpartition(-scores[due], MANY)[:MANY]]
-                scores[due] = gains_of(due) if weights is None else gains_of(due) / weights[due]
-                stale[due] = False
-                best = max(best, float(scores[due].max()))
-            row = int(np.argmax(scores >= floor))
-            gain = float(scores[row]) if weights is None else float(scores[row] * weights[row])
-            found.append(gain)
-            total += gain
-            picks.append(row)
-            touched = take(row)
-            room.take(row)
-            if room.selective:
-                scores[~room.open] = -np.inf
-            scores[row] = -np.inf
-            stale[touched] = room.open[touched]
-            advance(1)
-    return Greedy(np.array(picks, np.int64), found, total)
+    def best(self) -> int:
+        """Return the row with the best score, the lowest of equal ones."""
+        best = float(self.lower.max(where=~self.stale, initial=-np.inf))
+        # Few at first, since the best of them may show that the others need not be looked at.
+        most = BATCH if self.all_touched else MANY
+        while True:
+            floor = best - max(abs(best), self.scale) * TIE
+            due = np.flatnonzero(self.stale & (self.upper >= floor))
+            if not len(due):
+                break
+            if len(due) > most:
+                due = due[np.argpartition(-self.upper[due], most)[:most]]
+            most = min(2 * most, max(most, MANY))
+            score, off = (
+                self._weighed(self.gains_of(due), due),
+                self._off[due] if isinstance(self._off, np.ndarray) else self._off,
+            )
+            self.upper[due], self.lower[due] = score + off, score - off
+            self.stale[due] = False
+            best = max(best, float(self.lower[due].max()))
+        close = np.flatnonzero(self.upper >= floor)
+        if self.doubt is None or len(close) == 1:
+            return int(close[0])
+        unsure = close[self.upper[close] > self.lower[close]]
+        if len(unsure):
+            self.upper[unsure] = self.lower[unsure] = self._weighed(self.doubt.exact(unsure), unsure)
+        return lowest_of_best(close, self.upper[close], self.scale)
+
+    def gain(self, row: int) -> float:
+        """Return what a row adds."""
+        if self.doubt is not None:
+            return self.doubt.worth(row)
+        if not self.stale[row] and np.isfinite(self.upper[row]):
+            return float(self.upper[row] if self.weights is None else self.upper[row] * self.weights[row])
+        return float(self.gains_of(np.array([row]))[0])
+
+    def after(self, row: int, touched: Ints | None) -> None:
+        """Take note of a pick."""
+        renewed = None if self.doubt is None else self.doubt.renewed()
+        if renewed is not None:
+            self._set(renewed)
+        elif touched is None:
+            self.stale[:] = self.room.open
+        else:
+            self.stale[touched] = self.room.open[touched]
+        self.all_touched = touched is None
+        closed = ~self.room.open if self.room.selective else row
+        self.upper[closed] = self.lower[closed] = -np.inf
+        self.stale[closed] = False
+
+    def _set(self, gains: Floats) -> None:
+        every = np.arange(len(gains))
+        self._off = 0.0 if self.doubt is None else self._weighed(self.doubt.slack(), every)
+        score = self._weighed(gains, every)
+        open_ = self.room.open
+        self.upper, self.lower = np.where(open_, score + self._off, -np.inf), np.where(open_, score - self._off, -np.inf)
+        self.stale = np.zeros(len(gains), bool)
+
+    def _weighed(self, gains: Any, rows: Ints) -> Any:
+        return gains if self.weights is None else gains / self.weights[rows]
 
 
 def by_tokens(run: Callable[[Room, bool], tuple[Greedy, Picks]], room: Room, per_token: bool | None) -> Picks:

@@ -16,8 +16,10 @@ from variegate.strategies.spec import Picks
 
 __all__ = ["k_center"]
 
-# Owned rows that are looked at together, and pairs whose exact distances are.
-OWNED_ROWS, PAIRS = 512, 1 << 20
+# Rows that are looked at together, owned rows that are, and pairs whose exact distances are.
+ROWS, OWNED_ROWS, PAIRS = 4096, 512, 1 << 20
+# Rows whose distances are kept up to date at every pick, and the most picks that all others can wait for.
+ACTIVE, PENDING = 4096, 512
 
 
 def k_center(
@@ -51,51 +53,106 @@ def k_center(
         raise bad_parameter("metric", "k_center", "'euclidean' or 'cosine'", metric)
     # On unit vectors the squared distance is twice the cosine distance, so both orders are one.
     points = unit_rows(x) if metric == "cosine" else x
-    centre, scale = centre_of(points)
-    centred = centred_on(points, centre)
-    norms = np.einsum("nd,nd->n", centred, centred, dtype=np.float64)
-    # float32 products may be off by this much; rows within it of the farthest are compared in float64.
-    noise = 1e-5 * max(scale * scale, float(norms.max()))
     room = Room.of(room, len(x), size)
-    # Owned rows first, then the picks.
+    covered = _Covered(points, room)
     owned = len(room.owned)
-    centres = np.empty(owned + room.size, np.int64)
-    centres[:owned] = room.owned
-    rough = np.full(len(x), np.inf)
-    for start in range(0, owned, OWNED_ROWS):
-        some = room.owned[start : start + OWNED_ROWS]
-        np.minimum(rough, (norms[:, None] + norms[some] - 2 * (centred @ centred[some].T)).min(axis=1), out=rough)
-    exact = np.full(len(x), np.inf)
-    settled = np.zeros(len(x), np.int64)  # how many centres `exact` accounts for
     gains: list[float | None] = []
     begin = first_of(first, room, seed, "k_center", drawn=True)
-    count = owned
     with track("k_center", room.size, "picks") as advance:
         while not room.full:
             if begin:
                 pick = begin.pop()
                 gains.append(None)
             else:
-                left = np.where(room.open, rough, -np.inf)
-                close = np.flatnonzero(left >= left.max() - 2 * noise)
-                for low in np.unique(settled[close]):
-                    rows = close[settled[close] == low]
-                    new = centres[low:count]
-                    if not len(new):
-                        continue
-                    step = max(1, PAIRS // len(new))
-                    for at in range(0, len(rows), step):
-                        some = rows[at : at + step]
-                        pairs = np.repeat(some, len(new)), np.tile(new, len(some))
-                        squared = exact_squared_distances(points, points, *pairs).reshape(len(some), len(new))
-                        exact[some] = np.minimum(exact[some], squared.min(axis=1))
-                settled[close] = count
-                pick = lowest_of_best(close, exact[close])
-                squared_gain = float(exact[pick])
-                gains.append(squared_gain / 2 if metric == "cosine" else squared_gain**0.5)
-            centres[count] = pick
-            count += 1
+                pick, squared = covered.farthest(room)
+                gains.append(squared / 2 if metric == "cosine" else squared**0.5)
+            covered.take(pick)
             room.take(pick)
-            np.minimum(rough, norms + norms[pick] - 2 * (centred @ centred[pick]), out=rough)
             advance(1)
-    return Picks(centres[owned:count].copy(), gains)
+    return Picks(covered.centres[owned : covered.count].copy(), gains)
+
+
+class _Covered:
+    """Squared distances of all rows to the nearest centre: up to date for the farthest few, bounds for all others.
+
+    They only fall, so as long as an active row is farther than the others once were, the others need not be looked at; when
+    they must be, one product does it for all the centres that came since.
+    """
+
+    def __init__(self, points: NDArray[Any], room: Room) -> None:
+        self.points = points
+        centre, scale = centre_of(points)
+        self.centred = centred_on(points, centre)
+        self.norms = np.einsum("nd,nd->n", self.centred, self.centred, dtype=np.float64)
+        # float32 products may be off by this much; rows within it of the farthest are compared in float64.
+        self.noise = 1e-5 * max(scale * scale, float(self.norms.max()))
+        # Owned rows first, then the picks.
+        self.centres = np.empty(len(room.owned) + room.size, np.int64)
+        self.centres[: len(room.owned)] = room.owned
+        self.centre_rows = np.empty((len(self.centres), points.shape[1]), np.float32)
+        self.centre_rows[: len(room.owned)] = self.centred[room.owned]
+        self.count = self.folded = len(room.owned)
+        n = len(points)
+        self.rough = np.full(n, np.inf)
+        for start in range(0, len(room.owned), OWNED_ROWS):
+            self._fold(room.owned[start : start + OWNED_ROWS])
+        self.exact = np.full(n, np.inf)
+        self.settled = np.zeros(n, np.int64)  # how many centres `exact` accounts for
+        self.active = np.zeros(0, np.int64)
+        self.active_rows, self.active_rough = self.centred[:0], np.zeros(0)
+        self.others = np.inf  # the largest bound of a row that is not active
+
+    def farthest(self, room: Room) -> tuple[int, float]:
+        """Return the farthest row that may be picked, and its squared distance to the nearest centre."""
+        left = np.where(room.open[self.active], self.active_rough, -np.inf)
+        if self.others >= left.max(initial=-np.inf) - 2 * self.noise or self.count - self.folded > PENDING:
+            self._look_at_all(room)
+            left = self.active_rough
+        close = self.active[left >= left.max() - 2 * self.noise]
+        self._settle(close)
+        pick = lowest_of_best(close, self.exact[close])
+        return pick, float(self.exact[pick])
+
+    def take(self, pick: int) -> None:
+        """Add a centre."""
+        self.centres[self.count], self.centre_rows[self.count] = pick, self.centred[pick]
+        self.count += 1
+        # One thread: for so little work others cost more than they bring.
+        products = np.einsum("nd,d->n", self.active_rows, self.centred[pick])
+        np.minimum(self.active_rough, self.norms[self.active] + self.norms[pick] - 2 * products, out=self.active_rough)
+
+    def _fold(self, centres: NDArray[np.int64]) -> None:
+        for start in range(0, len(self.rough), ROWS):
+            part = slice(start, start + ROWS)
+            block = self.centred[part] @ self.centred[centres].T
+            block *= -2
+            block += self.norms[centres].astype(np.float32)
+            np.minimum(self.rough[part], self.norms[part] + block.min(axis=1), out=self.rough[part])
+
+    def _look_at_all(self, room: Room) -> None:
+        if self.folded < self.count:
+            self._fold(self.centres[self.folded : self.count])
+        self.folded = self.count
+        rows = np.flatnonzero(room.open)
+        rough = self.rough[rows]
+        # Rows that cannot be told from the last active one are active too.
+        least = -np.inf if len(rows) <= ACTIVE else float(np.partition(rough, -ACTIVE)[-ACTIVE]) - 4 * self.noise
+        chosen = rough >= least
+        self.others = float(rough[~chosen].max(initial=-np.inf))
+        self.active, self.active_rough = rows[chosen], rough[chosen]
+        self.active_rows = self.centred[self.active]
+
+    def _settle(self, close: NDArray[np.int64]) -> None:
+        """Bring the exact distances of some rows up to date."""
+        for low in np.unique(self.settled[close]):
+            rows = close[self.settled[close] == low]
+            step = max(1, PAIRS // (self.count - low)) if low < self.count else len(rows)
+            for at in range(0, len(rows), step):
+                some, new = rows[at : at + step], slice(low, self.count)
+                rough = self.norms[self.centres[new]] - 2 * (self.centred[some] @ self.centre_rows[new].T)
+                rough += self.norms[some, None]
+                # Of the new centres only those that may be the nearest of all.
+                which, nearer = np.nonzero(rough <= rough.min(axis=1, keepdims=True, initial=np.inf) + 2 * self.noise)
+                squared = exact_squared_distances(self.points, self.points, some[which], self.centres[low + nearer])
+                np.minimum.at(self.exact, some[which], squared)
+        self.settled[close] = self.count

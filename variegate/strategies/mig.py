@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import similar_pairs
-from variegate.strategies.greedy import Greedy, by_tokens, tracked_greedy
+from variegate.strategies.entries import entries_of
+from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 from variegate.views.tokens import Tokens
@@ -55,7 +56,7 @@ class TagInformation:
 
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
-        at, lengths = _slices(self.starts, rows)
+        at, lengths = entries_of(self.starts, rows)
         more = self.phi_gain(self.held[self.tags_of[at]], self.gives[at])
         return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), lengths), more, len(rows)), np.float64)
 
@@ -64,7 +65,7 @@ class TagInformation:
         part = slice(self.starts[row], self.starts[row + 1])
         tags = self.tags_of[part]
         self.held[tags] += self.gives[part]
-        return np.asarray(self.rows_of[_slices(self.tag_starts, tags)[0]])
+        return np.asarray(self.rows_of[entries_of(self.tag_starts, tags)[0]])
 
 
 def mig(
@@ -158,9 +159,7 @@ def mig(
 
     def run(within: Room, weighed: bool) -> tuple[Greedy, Picks]:
         information = TagInformation(given, held, phi_gain)
-        done = tracked_greedy(
-            information.gains_alone(), within, information.gains, information.take, per_token=weighed, label="mig"
-        )
+        done = lazy_greedy(information.gains_alone(), within, information.gains, information.take, per_token=weighed, label="mig")
         full = information.held[information.held > 0]
         total = float(phi_gain(np.zeros(len(full)), full).sum())
         found = {"nodes": len(types), "edges": (graph.nnz - len(types)) // 2, "information": total}
@@ -216,14 +215,6 @@ def _given(tags: Tokens, types: NDArray[Any], worth: Floats, split: bool, graph:
     given.eliminate_zeros()
     given.sort_indices()
     return given
-
-
-def _slices(starts: Ints, chosen: NDArray[Any]) -> tuple[Ints, Ints]:
-    """Return the positions of some slices of an array that holds many, one after the other, and their lengths."""
-    lengths = starts[chosen + 1] - starts[chosen]
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts[chosen] - (ends - lengths), lengths), lengths
 
 
 def _power_gain(held: Floats, more: Floats, exponent: float) -> Floats:

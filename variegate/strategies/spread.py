@@ -17,6 +17,12 @@ from variegate.strategies.spec import Picks
 __all__ = ["max_sum", "repr_filter"]
 
 THRESHOLD = 0.9
+# Rows whose sums are kept up to date at every pick, and the most picks until those of all others are.
+ACTIVE, LONGEST = 4096, 256
+# Rows that `repr_filter` looks at together.
+ROWS = 512
+# Sums added up in another order differ by less than this share.
+SAFE = 1e-9
 
 
 def max_sum(
@@ -31,10 +37,10 @@ def max_sum(
 ) -> Picks:
     """Choose rows greedily by the sum of cosine distances to the picks so far.
 
-    The sum is t - u . s, with t picks whose unit vectors add up to s: one product a pick. It favours the rim of the pool, and
-    does not mind picks that are copies of each other. With a quality each pick maximises
-    (1 - alpha) * (mean distance to the picks so far) + alpha * quality. Under a budget of tokens picks go by this alone: the sum
-    grows with every pick, so that gain per token would mean tiny rows.
+    The sum is t - u . s, with t picks whose unit vectors add up to s: at most one product a pick, and far fewer where rows
+    differ. It favours the rim of the pool, and does not mind picks that are copies of each other. With a quality each pick
+    maximises (1 - alpha) * (mean distance to the picks so far) + alpha * quality. Under a budget of tokens picks go by this
+    alone: the sum grows with every pick, so that gain per token would mean tiny rows.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -54,27 +60,97 @@ def max_sum(
         raise bad_parameter("alpha", "max_sum", "a number in [0, 1]", alpha)
     room = Room.of(room, len(x), size)
     unit = unit_rows(x)
-    products = unit @ unit[room.owned].sum(axis=0)
-    before = len(room.owned)
+    sums = _Sums(unit, unit[room.owned].sum(axis=0), len(room.owned), quality, alpha)
     picks: list[int] = []
     gained: list[float | None] = []
     start = first_of(first, room, seed, "max_sum", drawn=True)
     with track("max_sum", room.size, "picks") as advance:
         while not room.full:
-            rows = np.flatnonzero(room.open)
-            distance = before + len(picks) - products[rows]
             if start:
                 row = start.pop()
                 gained.append(None)
             else:
-                score = distance if quality is None else (1 - alpha) * distance / (before + len(picks)) + alpha * quality[rows]
-                row = lowest_of_best(rows, score)
-                gained.append(float(distance[np.searchsorted(rows, row)]))
-            products += unit @ unit[row]
+                row, gain = sums.best(room)
+                gained.append(gain)
+            sums.take(row)
             room.take(row)
             picks.append(row)
             advance(1)
     return Picks(np.array(picks, np.int64), gained)
+
+
+class _Sums:
+    """Products of every row with the sum of the picks: kept up to date for a few rows, bounded for all others.
+
+    Since the last look at all rows, a sum of new picks of length l can have changed no row's product by more than l. So as long
+    as an active row beats the best of the others by that much, the others need not be looked at; and one product brings them
+    up to date, however many picks there were.
+    """
+
+    def __init__(
+        self, unit: NDArray[np.float64], products_with: NDArray[np.float64], count: int, quality: Any, alpha: float
+    ) -> None:
+        self.unit, self.count, self.quality, self.alpha = unit, count, quality, alpha
+        self.products = unit @ products_with
+        self.new, self.since = np.zeros(unit.shape[1]), 0
+        self.active = np.zeros(0, np.int64)
+        self.active_unit, self.active_products = unit[:0], np.zeros(0)
+        # The best score of the others with the products of that look, then and LONGEST picks later.
+        self.others = (np.inf, np.inf)
+
+    def best(self, room: Room) -> tuple[int, float]:
+        """Return the row to pick, and its summed distance to the picks so far."""
+        if self.since < LONGEST:
+            at = np.flatnonzero(room.open[self.active])
+            if len(at):
+                score = self._score(self.active[at], self.active_products[at])
+                best = float(score.max())
+                if best - abs(best) * SAFE > self._bound():
+                    row = lowest_of_best(self.active[at], score)
+                    return row, float(self.count - self.active_products[np.searchsorted(self.active, row)])
+        return self._look_at_all(np.flatnonzero(room.open))
+
+    def take(self, row: int) -> None:
+        """Add a pick."""
+        self.new += self.unit[row]
+        # One thread: for so little work others cost more than they bring.
+        self.active_products += np.einsum("nd,d->n", self.active_unit, self.unit[row])
+        self.since += 1
+        self.count += 1
+
+    def _score(self, rows: NDArray[np.int64], products: NDArray[np.float64], later: int = 0) -> NDArray[np.float64]:
+        distance = self.count + later - products
+        if self.quality is None:
+            return np.asarray(distance - later)
+        return np.asarray((1 - self.alpha) * distance / (self.count + later) + self.alpha * self.quality[rows])
+
+    def _bound(self) -> float:
+        """Return what no row that is not active can exceed."""
+        if self.others[0] == -np.inf:
+            return -np.inf
+        length = float(np.linalg.norm(self.new))
+        if self.quality is None:
+            return self.others[0] + self.since + length
+        # The largest of straight lines in 1 / count lies below its chord.
+        start, end = 1 / (self.count - self.since), 1 / (self.count - self.since + LONGEST)
+        share = (start - 1 / self.count) / (start - end)
+        chord = self.others[0] + share * (self.others[1] - self.others[0])
+        return float(chord + (1 - self.alpha) * length / self.count)
+
+    def _look_at_all(self, rows: NDArray[np.int64]) -> tuple[int, float]:
+        self.products += self.unit @ self.new
+        self.new[:], self.since = 0, 0
+        score = self._score(rows, self.products[rows])
+        row = lowest_of_best(rows, score)
+        if len(rows) > ACTIVE:
+            split = np.argpartition(-score, ACTIVE)
+            chosen, others = np.sort(rows[split[:ACTIVE]]), rows[split[ACTIVE:]]
+            products = self.products[others]
+            self.others = (float(score[split[ACTIVE:]].max()), float(self._score(others, products, LONGEST).max()))
+        else:
+            chosen, self.others = rows, (-np.inf, -np.inf)
+        self.active, self.active_unit, self.active_products = chosen, self.unit[chosen], self.products[chosen]
+        return row, float(self.count - self.products[row])
 
 
 def repr_filter(
@@ -115,21 +191,27 @@ def repr_filter(
     picks: list[int] = []
     gains: list[float | None] = []
     with track("repr_filter", len(order)) as advance:
-        for row in order.tolist():
+        for start in range(0, len(order), ROWS):
             if room.full:
                 break
-            advance(1)
-            if not room.open[row]:
-                continue
-            unit = unit_rows(x[row : row + 1])[0]
-            closest = float((kept[:count] @ unit).max()) if count else -np.inf
-            # Rows that are the same but for rounding are as similar as can be.
-            if closest <= threshold + 1e-12:
-                kept[count] = unit
-                gains.append(1 - closest if count else None)
+            some = order[start : start + ROWS]
+            advance(len(some))
+            some = some[room.open[some]]
+            unit = unit_rows(x[some])
+            closest = (unit @ kept[:count].T).max(axis=1, initial=-np.inf)
+            among = unit @ unit.T
+            for at, row in enumerate(some.tolist()):
+                # Rows that are the same but for rounding are as similar as can be.
+                if closest[at] > threshold + 1e-12 or not room.open[row]:
+                    continue
+                if room.full:
+                    break
+                kept[count] = unit[at]
+                gains.append(1 - float(closest[at]) if count else None)
                 count += 1
                 room.take(row)
                 picks.append(row)
+                np.maximum(closest, among[at], out=closest)
     if not room.full:
         raise DataError(
             f"repr_filter: {room.had(len(picks))} are at most {threshold} alike, fewer than {room.asked}. Pass a larger "

@@ -29,8 +29,9 @@ STRATEGIES: dict[str, StrategySpec] = {
             "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018", extends=True,
         ),
         StrategySpec(
-            "facility_location", facility_location, "vectors", "every row of the pool is near to a chosen one: exact lazy greedy",
-            "n^2 d, then k n d", "a subset that stands for the pool; with --quality it is QDIT",
+            "facility_location", facility_location, "vectors",
+            "every row of the pool is near to a chosen one: greedy, exact up to 50,000 rows",
+            "n^2 d", "a subset that stands for the pool; with --quality it is QDIT",
             "Nemhauser et al. 1978; Bukharin & Zhao 2024", extends=True,
         ),
         StrategySpec(
@@ -67,7 +68,7 @@ STRATEGIES: dict[str, StrategySpec] = {
             "t, then lazily", "micro diversity as an objective", "Lin & Bilmes 2011", extends=True,
         ),
         StrategySpec(
-            "blend", blend, "vectors+tokens", "weighted sum of token coverage and facility location", "n^2 d, then k n d",
+            "blend", blend, "vectors+tokens", "weighted sum of token coverage and facility location", "n^2 d, and t a pick",
             "micro and macro at once", "both of these", extends=True,
         ),
         StrategySpec(

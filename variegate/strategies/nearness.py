@@ -1,0 +1,300 @@
+"""How near the picks are to every row: the objective of facility location, exact and fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.errors import bad_parameter
+from variegate.geometry import unit_rows
+from variegate.geometry.vectors import blocks
+from variegate.progress import track
+from variegate.strategies.entries import entries_of
+
+__all__ = ["EXACT_ROWS", "SAMPLE", "Coverage", "coverage_of"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Largest pool whose first picks look at all rows, and how many rows stand for all in a larger one.
+EXACT_ROWS, SAMPLE = 50_000, 4096
+# Rows and columns of a block of similarities.
+ROWS, COLUMNS = 512, 2048
+# Rows and columns where pairs are listed.
+BLOCK = 4096
+# Pairs whose similarities are kept at most, 16 bytes each, and more while they are sorted.
+PAIRS = 1 << 25
+# Pairs whose exact similarities are computed together.
+TOGETHER = 1 << 15
+# Columns by which the number of pairs is guessed.
+PROBES = 64
+
+
+class Coverage:
+    """Sum over rows of the largest cosine similarity to a pick, at least 0.
+
+    With few picks nearly every pair of rows matters, so gains are sums over whole rows of similarities, by float32 products. Each
+    pick raises what a row has already, and soon only few pairs are more similar than that: these are then listed, in one more
+    product of all rows with all, and gains are kept up to date by the lists. A gain is off by at most `slack()`; `exact` says in
+    float64 what it is.
+
+    Args:
+        x: (n, d) vectors, no zero rows.
+        sample: rows that stand for all as long as there are no lists; None for all of them.
+        pairs: how many pairs may be listed.
+
+    Attributes:
+        before_lists: picks that were taken before there were lists.
+    """
+
+    def __init__(self, x: NDArray[Any], sample: Ints | None = None, pairs: int | None = None) -> None:
+        self.x, self.n = x, len(x)
+        self.unit, self.norms = np.empty(x.shape, np.float32), np.empty(self.n)
+        for start, stop in blocks(self.n, COLUMNS):
+            self.norms[start:stop] = np.linalg.norm(np.asarray(x[start:stop], np.float64), axis=1)
+            self.unit[start:stop] = unit_rows(x[start:stop])
+        self.sample = np.arange(self.n) if sample is None else sample
+        self.scale = self.n / len(self.sample)
+        self.columns = self.unit if sample is None else self.unit[sample]
+        self.pairs = PAIRS if pairs is None else pairs
+        # What a float32 product of unit vectors of this dimension can be off by.
+        self.error = 2e-7 + 1e-7 * x.shape[1] ** 0.5
+        self._probes = np.unique(np.linspace(0, self.n - 1, min(PROBES, self.n)).astype(np.int64))
+        self.start_with(np.zeros(0, np.int64))
+
+    def start_with(self, rows: Ints) -> None:
+        """Forget all picks but these."""
+        self.best = np.zeros(self.n)
+        self.count = self.before_lists = len(rows)
+        self.lists: _Lists | None = None
+        self._new = False
+        self._tried = 0
+        self._next: tuple[int, Floats] | None = None
+        for low, high in blocks(len(rows), ROWS):
+            picked = self._exact_unit(rows[low:high])
+            for start, stop in blocks(self.n, COLUMNS):
+                near = self._exact_unit(slice(start, stop)) @ picked.T
+                np.maximum(self.best[start:stop], near.max(axis=1), out=self.best[start:stop])
+        if len(rows):
+            self._list_if_few()
+            self._new = False
+
+    def all_gains(self) -> Floats:
+        """Return what each row would add, shape (n,)."""
+        if self.lists is not None:
+            return np.array(self.lists.gains)
+        out = np.empty(self.n)
+        with track("facility location", self.n) as advance:
+            for start, stop in blocks(self.n, ROWS):
+                out[start:stop] = self.gains(np.arange(start, stop))
+                advance(stop - start)
+        return out
+
+    def gains(self, rows: Ints) -> Floats:
+        """Return what each of some rows would add, shape (rows,), by float32 similarities."""
+        if self.lists is not None:
+            return np.asarray(self.lists.gains[rows])
+        return self.scale * _sums(self.unit[rows], self.columns, self.best[self.sample].astype(np.float32))
+
+    def slack(self) -> Floats | float:
+        """Return what a gain may be off by."""
+        return self.n * self.error if self.lists is None else np.asarray(self.error * self.lists.lengths)
+
+    def exact(self, rows: Ints) -> Floats:
+        """Return what each of some rows would add, shape (rows,), in float64."""
+        if self.lists is not None:
+            return self.lists.exact(rows, self)
+        out = np.zeros(len(rows))
+        for low, high in blocks(len(rows), ROWS):
+            left = self._exact_unit(rows[low:high])
+            for start, stop in blocks(len(self.sample), COLUMNS):
+                columns = self.sample[start:stop]
+                out[low:high] += self.scale * _sums(left, self._exact_unit(columns), self.best[columns])
+        return out
+
+    def whole(self) -> float:
+        """Return what a pick for each row would come to."""
+        return float(self.n)
+
+    def worth(self, row: int) -> float:
+        """Return what a row adds, whether or not a sample stands for all."""
+        return self._worth(row)[0]
+
+    def take(self, row: int) -> Ints | None:
+        """Add a pick; return the rows whose gains it may have lowered, None for all of them."""
+        self.count += 1
+        if self.lists is not None:
+            touched = self.lists.take(row, self)
+            if self.count >= 2 * self.lists.since:
+                self.lists.shorten(self)
+                self._new = True
+            return touched
+        self.best = np.maximum(self.best, self._worth(row)[1])
+        self.before_lists = self.count
+        self._list_if_few()
+        return None
+
+    def renewed(self) -> Floats | None:
+        """Return all gains if they are computed in another way since the last pick."""
+        new, self._new = self._new, False
+        return self.all_gains() if new else None
+
+    def about(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what the record and the user should know of the sample, if there is one."""
+        if len(self.sample) == self.n:
+            return {}, []
+        note = (
+            f"the first {self.before_lists:,} picks were the best for {len(self.sample):,} rows drawn from the {self.n:,}, all "
+            "later ones for all rows; a larger exact_rows makes every pick exact, in more time"
+        )
+        return {"sampled_picks": self.before_lists}, [note]
+
+    def similarities(self, left: Ints, right: Ints) -> Floats:
+        """Return the cosine similarity of given pairs of rows in float64, each by itself."""
+        out = np.empty(len(left))
+        for start, stop in blocks(len(left), TOGETHER):
+            out[start:stop] = np.einsum("pd,pd->p", self._exact_unit(left[start:stop]), self._exact_unit(right[start:stop]))
+        return out
+
+    def _exact_unit(self, rows: Ints | slice) -> Floats:
+        return unit_rows(self.x[rows])
+
+    def _worth(self, row: int) -> tuple[float, Floats]:
+        """Return what a row adds to all rows, and, as long as there are no lists, its similarity to each."""
+        if self.lists is not None:
+            return float(self.exact(np.array([row]))[0]), self.best
+        if self._next is None or self._next[0] != row:
+            near = np.empty(self.n)
+            own = self._exact_unit(slice(row, row + 1))[0]
+            for start, stop in blocks(self.n, COLUMNS):
+                near[start:stop] = np.asarray(self.x[start:stop], np.float64) @ own
+            near /= self.norms
+            self._next = row, near
+        return float(np.maximum(self._next[1] - self.best, 0).sum()), self._next[1]
+
+    def _list_if_few(self) -> None:
+        """List the pairs that matter, once they are few enough."""
+        # Guessed after each tenth more picks.
+        if self.count < 1.1 * self._tried:
+            return
+        self._tried = self.count
+        near = self.unit @ self.unit[self._probes].T
+        guess = float((near > self.best[self._probes] - self.error).sum()) * self.n / len(self._probes)
+        if guess > 0.8 * self.pairs:
+            return
+        found = _pairs_above(self.unit, (self.best - self.error).astype(np.float32), self.pairs)
+        if found is not None:
+            self.lists, self._new, self._next = _Lists(self, *found), True, None
+
+
+def coverage_of(x: NDArray[Any], exact_rows: int, sample: int, seed: int, owner: str) -> Coverage:
+    """Return the coverage of a pool, with a sample for the first picks where it has more than `exact_rows` rows."""
+    for name, value in (("exact_rows", exact_rows), ("sample", sample)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < (name == "sample"):
+            raise bad_parameter(name, owner, f"an int of at least {int(name == 'sample')}", value)
+    if len(x) <= max(exact_rows, sample):
+        return Coverage(x)
+    return Coverage(x, np.sort(np.random.default_rng(seed).choice(len(x), sample, replace=False)))
+
+
+class _Lists:
+    """For each row the candidates that are more similar to it than any pick is, and each candidate's gain by these.
+
+    Args:
+        cover: what they belong to.
+        column: (pairs,) the rows that are to be covered, in any order.
+        row: (pairs,) for each a candidate.
+        near: (pairs,) their similarity.
+    """
+
+    def __init__(self, cover: Coverage, column: NDArray[np.int32], row: NDArray[np.int32], near: NDArray[np.float32]) -> None:
+        from scipy.sparse import coo_array
+
+        self._keep(coo_array((near, (column, row)), shape=(cover.n, cover.n)).tocsr(), cover)
+
+    def _keep(self, by_column: Any, cover: Coverage) -> None:
+        self.by_column = by_column
+        self.starts, self.rows, self.near = by_column.indptr.astype(np.int64), by_column.indices, by_column.data
+        by_row = by_column.tocsc()
+        self.row_starts, self.columns = by_row.indptr.astype(np.int64), by_row.indices
+        self.lengths = np.diff(self.row_starts)
+        self.since = max(cover.count, 1)
+        self.gains = np.zeros(cover.n)
+        for low, high in blocks(cover.n, ROWS):
+            part = slice(self.starts[low], self.starts[high])
+            over = self.near[part] - np.repeat(cover.best[low:high], np.diff(self.starts[low : high + 1]))
+            np.add.at(self.gains, self.rows[part], np.maximum(over, 0))
+
+    def exact(self, rows: Ints, cover: Coverage) -> Floats:
+        out = np.empty(len(rows))
+        for low, high in blocks(len(rows), ROWS):
+            at, lengths = entries_of(self.row_starts, rows[low:high])
+            columns = self.columns[at]
+            over = cover.similarities(np.repeat(rows[low:high], lengths), columns) - cover.best[columns]
+            which = np.repeat(np.arange(high - low), lengths)
+            out[low:high] = np.bincount(which, np.maximum(over, 0), high - low)
+        return out
+
+    def take(self, row: int, cover: Coverage) -> Ints:
+        columns = self.columns[self.row_starts[row] : self.row_starts[row + 1]]
+        near = cover.similarities(np.full(len(columns), row), columns)
+        nearer = near > cover.best[columns]
+        columns, near = columns[nearer], near[nearer]
+        old = cover.best[columns]
+        cover.best[columns] = near
+        at, lengths = entries_of(self.starts, columns)
+        rows = self.rows[at]
+        lost = np.maximum(np.minimum(self.near[at], np.repeat(near, lengths)) - np.repeat(old, lengths), 0)
+        np.subtract.at(self.gains, rows, lost)
+        return np.asarray(rows)
+
+    def shorten(self, cover: Coverage) -> None:
+        """Drop the pairs that no longer matter."""
+        counts = np.diff(self.starts)
+        keep = self.near > np.repeat((cover.best - cover.error).astype(np.float32), counts)
+        kept = np.add.reduceat(np.append(keep, False).astype(np.int64), self.starts[:-1]) * (counts > 0)
+        from scipy.sparse import csr_array
+
+        starts = np.concatenate([[0], np.cumsum(kept)])
+        self._keep(csr_array((self.near[keep], self.rows[keep], starts), shape=self.by_column.shape), cover)
+
+
+def _pairs_above(
+    unit: NDArray[np.float32], least: NDArray[np.float32], most: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]] | None:
+    """Return the pairs (column, row, similarity) that are more similar than the column's least; None if they are too many."""
+    columns, rows, values, count = [], [], [], 0
+    # The same memory again and again: fresh pages cost as much as the product.
+    near_memory, over_memory = np.empty(BLOCK * BLOCK, np.float32), np.empty(BLOCK * BLOCK, bool)
+    with track("pairs", len(unit)) as advance:
+        for low, high in blocks(len(unit), BLOCK):
+            for start, stop in blocks(high, BLOCK):
+                shape = high - low, stop - start
+                near, over = (memory[: shape[0] * shape[1]].reshape(shape) for memory in (near_memory, over_memory))
+                np.matmul(unit[low:high], unit[start:stop].T, out=near)
+                # Every block serves both ways; the ones on the diagonal are their own mirror image.
+                for mirrored in (False, True)[: 1 + (start < low)]:
+                    np.greater(near, least[start:stop] if mirrored else least[low:high, None], out=over)
+                    at = np.flatnonzero(over)
+                    first, second = np.divmod(at.astype(np.int32), np.int32(shape[1]))
+                    first, second = first + np.int32(low), second + np.int32(start)
+                    columns.append(second if mirrored else first)
+                    rows.append(first if mirrored else second)
+                    values.append(near.ravel()[at])
+                    count += len(at)
+            if count > most:
+                return None
+            advance(high - low)
+    return np.concatenate(columns), np.concatenate(rows), np.concatenate(values)
+
+
+def _sums(left: NDArray[Any], columns: NDArray[Any], best: NDArray[Any]) -> Floats:
+    out = np.zeros(len(left))
+    for start, stop in blocks(len(columns), COLUMNS):
+        more = left @ columns[start:stop].T
+        more -= best[start:stop]
+        np.maximum(more, 0, out=more)
+        out += more.sum(axis=1)
+    return out
