@@ -29,7 +29,7 @@ STRATEGIES: dict[str, StrategySpec] = {
             "k n d", "cover every corner, outliers included", "Gonzalez 1985; Sener & Savarese 2018", extends=True,
         ),
         StrategySpec(
-            "facility_location", facility_location, "vectors", "each row is near to a chosen one: greedy, exact up to 50,000 rows",
+            "facility_location", facility_location, "vectors", "each row is near to a chosen one: greedy, exact to 50,000 rows",
             "n^2 d", "a subset that stands for the pool; with --quality it is QDIT",
             "Nemhauser et al. 1978; Bukharin & Zhao 2024", extends=True,
         ),
