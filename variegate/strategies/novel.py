@@ -35,7 +35,7 @@ SPACING = 2.0
 # A pool is redundant where at least this share of its rows are near-duplicates of another.
 REDUNDANT = 0.01
 # Candidates whose exact score is computed together, to begin with.
-BATCH = 8
+BATCH = 4
 
 
 def novelselect(

@@ -71,13 +71,16 @@ class Candidates:
             return far
         since = int(self.passed[rows].min())
         picks = scores.rows[since : scores.count]
-        norms, others = self.norms[rows, None], self.norms[picks]
-        # What of the screen is needed to be sure is added to it; who falls into it is measured in float64.
-        nearest = self.spacing**2 + 4 * scores.slack * norms * others - (norms - others) ** 2
-        at, column = np.nonzero(2 * norms * others * distances[:, since:] <= nearest)
-        if len(at):
-            near = exact_squared_distances(self.x, self.x, rows[at], picks[column]) <= self.spacing**2
-            far[at[near]] = False
+        # Squared L2 distances are at least 2 |x| |p| times the cosine distance. What the screen may be off by is added to it;
+        # who falls into it is measured in float64.
+        least = 2 * self.norms[rows] * self.norms[picks].min(initial=np.inf)
+        at = np.flatnonzero(least * (distances[:, since:].min(axis=1, initial=2) - 2 * scores.slack) <= self.spacing**2)
+        norms, others = self.norms[rows[at], None], self.norms[picks]
+        squared = (norms - others) ** 2 + 2 * norms * others * (distances[at, since:] - 2 * scores.slack)
+        row, column = np.nonzero(squared <= self.spacing**2)
+        if len(row):
+            near = exact_squared_distances(self.x, self.x, rows[at[row]], picks[column]) <= self.spacing**2
+            far[at[row[near]]] = False
         self.standing[rows[~far]] = 1
         self.passed[rows[far]] = scores.count
         return far

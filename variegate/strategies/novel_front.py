@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +18,8 @@ Ints = NDArray[np.int64]
 GROUPS = 64
 # Rows scored together in float32: enough to read the picks' vectors once for many.
 COARSE = 64
+# Rows whose lines are older than this share of the picks are scored in float32 first: their bounds are too loose by now.
+STALE = 1 / 16
 # Bytes of distances held at once.
 BLOCK_BYTES = 64 << 20
 
@@ -73,7 +73,9 @@ class Front:
         made: picks made so far, without what is owned.
     """
 
-    def __init__(self, scores: Scores, candidates: Candidates, worth: Floats, rest: Rest, size: int, batch: int, made: int) -> None:
+    def __init__(
+        self, scores: Scores, candidates: Candidates, worth: Floats, rest: Rest, size: int, batch: int, made: int
+    ) -> None:
         self.scores, self.candidates, self.rest, self.batch = scores, candidates, rest, batch
         limits = np.where(candidates.allowed(made), scores.bound * worth, -np.inf)
         size = min(size, len(limits))
@@ -100,14 +102,13 @@ class Front:
             wanted = np.flatnonzero((limits >= floor) & self.open & ~known)
             if not len(wanted):
                 break
-            stale = wanted[self.lines.counts[wanted] < self.start]
-            if len(stale):
+            wanted = _highest(wanted, limits, min(batch, max(1, BLOCK_BYTES // (8 * count))))
+            stale = self.lines.counts < count * (1 - STALE)
+            if stale[wanted].any():
                 # Those that come next will be wanted soon; together they cost little more.
-                stale = np.flatnonzero((self.lines.counts < self.start) & self.open)
-                self._score(_highest(stale, limits, COARSE), limits, exact=False)
+                self._score(_highest(np.flatnonzero(stale & self.open), limits, COARSE), limits, exact=False)
             else:
-                most = max(1, BLOCK_BYTES // (8 * count))
-                self._score(_highest(wanted, limits, min(batch, most)), limits, exact=True)
+                self._score(wanted, limits, exact=True)
                 batch *= 2
         if not known.any() or (self.rest.limits >= floor).any():
             return None
@@ -116,18 +117,8 @@ class Front:
     def follow(self, pick: int) -> None:
         """Raise the bounds by what a pick, the last that the scores were given, can have added."""
         scores, before = self.scores, self.scores.count - 1
-        weight, density = float(scores.weights[before]), float(scores.sigma[pick])
-        self.rest.follow(weight, density, float(self.rest.angles[pick]))
-        distances = np.subtract(1 + scores.slack, self.unit @ scores.unit[pick], dtype=np.float64)
-        distances *= self.own + density
-        growth = distances * weight
-        since = before - self.lines.counts
-        for rank, drop, easing in zip(scores.ranks[self.ranks], self.lines.drops, self.lines.easing, strict=True):
-            line = distances * scores.weights[rank]
-            line -= drop
-            line += since * easing
-            np.minimum(growth, line, out=growth)
-        self.bound += growth
+        self.rest.follow(float(scores.weights[before]), float(scores.sigma[pick]), float(self.rest.angles[pick]))
+        self.bound += scores.growth(self.rows, self.lines, self.ranks, self.unit, before)
 
     def close(self) -> None:
         """Hand the bounds back, which are better than those that come of folding."""

@@ -19,7 +19,7 @@ __all__ = ["greedy"]
 Floats = NDArray[np.float64]
 
 # Rows in the front, and picks after which it is chosen anew at the latest.
-FRONT, BLOCK = 4096, 256
+FRONT, BLOCK = 8192, 256
 
 
 def greedy(

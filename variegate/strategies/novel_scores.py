@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 ROWS = 8192
 # Lines are kept for ranks that grow by this factor, from this share of the picks up to all.
-RANK_STEP, LOWEST_SHARE = 1.5, 1 / 16
+RANK_STEP, LOWEST_SHARE = 2.0, 1 / 16
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Scores:
             self.unit[low : low + ROWS] = unit_rows(x[low : low + ROWS])
         self.slack = 2e-7 + 1e-7 * d**0.5
         self.rows = np.empty(most, np.int64)
-        self.picked = np.empty((most, d))
+        self.picked, self.picked_coarsely = np.empty((most, d)), np.empty((most, d), np.float32)
         self.count = self.folded = 0
         self.bound = np.zeros(n)
         weights = proximity_weights(most + 2, alpha)
@@ -103,7 +103,7 @@ class Scores:
     def add(self, row: int) -> None:
         """Take a row as the next pick; the bounds follow with the next :meth:`fold`."""
         self.rows[self.count] = row
-        self.picked[self.count] = unit_rows(self.x[row : row + 1])[0]
+        self.picked[self.count] = self.picked_coarsely[self.count] = unit_rows(self.x[row : row + 1])[0]
         self.count += 1
 
     def fold(self) -> None:
@@ -124,9 +124,9 @@ class Scores:
         if exact:
             cosines: NDArray[Any] = unit_rows(self.x[rows]) @ self.picked[: self.count].T
         else:
-            cosines = self.unit[rows] @ self.unit[self.rows[: self.count]].T
+            cosines = self.unit[rows] @ self.picked_coarsely[: self.count].T
         np.subtract(1, cosines, out=cosines)
-        return np.maximum(cosines, 0, out=cosines)
+        return np.asarray(np.maximum(cosines, 0, out=cosines))
 
     def measure(self, rows: Ints, distances: NDArray[Any], ranks: slice) -> tuple[Floats, Lines]:
         """Return the scores of rows and their lines for some ranks, given their distances to all picks, which are used up.
@@ -135,7 +135,7 @@ class Scores:
         """
         count, coarse = self.count, distances.dtype == np.float32
         density = self.sigma[self.rows[:count]]
-        distances *= np.add.outer(self.own[rows], density).astype(distances.dtype, copy=False)
+        distances *= np.add.outer(self.own[rows].astype(distances.dtype), density.astype(distances.dtype))
         distances.sort(axis=1)
         distances = distances.astype(np.float64, copy=False)
         scores = distances @ self.weights[:count]
@@ -147,6 +147,31 @@ class Scores:
             drops -= off * self.weights[self.ranks[ranks], None]
             easing += off * self.falls[self.ranks[ranks], None]
         return scores, Lines(np.full(len(rows), float(count)), drops, easing)
+
+    def growth(self, rows: NDArray[Any], lines: Lines, ranks: slice, unit: NDArray[np.float32], first: int) -> Floats:
+        """Return by how much the scores of rows can have grown with the picks from `first` on, as their lines have it.
+
+        Args:
+            rows: which.
+            lines: of these rows.
+            ranks: those of the lines.
+            unit: (rows, d) the rows' own vectors.
+            first: the earliest pick that counts.
+        """
+        picks = self.rows[first : self.count]
+        before = np.arange(first, self.count, dtype=np.float64)[:, None]
+        distances = np.subtract(1 + self.slack, self.unit[picks] @ unit.T, dtype=np.float64)
+        distances *= np.add.outer(self.sigma[picks], self.own[rows])
+        growth = distances * self.weights[first : self.count, None]
+        since = before - lines.counts
+        line, eased = np.empty_like(distances), np.empty_like(distances)
+        for rank, drop, easing in zip(self.ranks[ranks], lines.drops, lines.easing, strict=True):
+            np.multiply(distances, self.weights[rank], out=line)
+            line -= drop
+            np.multiply(since, easing, out=eased)
+            line += eased
+            np.minimum(growth, line, out=growth)
+        return np.asarray(growth.sum(axis=0))
 
     def useful(self) -> slice:
         """Return the ranks whose lines are worth their while: those of the larger part of the distances."""
