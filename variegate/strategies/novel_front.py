@@ -19,7 +19,7 @@ GROUPS = 64
 # Rows scored together in float32: enough to read the picks' vectors once for many.
 COARSE = 64
 # Rows whose lines are older than this share of the picks are scored in float32 first: their bounds are too loose by now.
-STALE = 1 / 16
+STALE = 1 / 32
 # Bytes of distances held at once.
 BLOCK_BYTES = 64 << 20
 
