@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 # Groups of rows of like density that have a bound each.
 GROUPS = 64
-# Rows scored together in float32: enough to read the picks' vectors once for many.
+# Rows scored together in float32, to begin with: enough to read the picks' vectors once for many.
 COARSE = 64
 # Rows whose lines are older than this share of the picks are scored in float32 first: their bounds are too loose by now.
 STALE = 1 / 32
@@ -92,7 +92,8 @@ class Front:
 
     def best(self) -> tuple[int, float] | None:
         """Return the row worth most and what it is worth; None where a row outside the front might be worth as much."""
-        candidates, count, batch = self.candidates, self.scores.count, self.batch
+        candidates, count, batch, coarse = self.candidates, self.scores.count, self.batch, COARSE
+        most = max(1, BLOCK_BYTES // (8 * count))
         self.open &= candidates.allows(self.rows)
         limits = np.where(self.open, self.bound * self.worth, -np.inf)
         while True:
@@ -102,11 +103,12 @@ class Front:
             wanted = np.flatnonzero((limits >= floor) & self.open & ~known)
             if not len(wanted):
                 break
-            wanted = _highest(wanted, limits, min(batch, max(1, BLOCK_BYTES // (8 * count))))
+            wanted = _highest(wanted, limits, min(batch, most))
             stale = self.lines.counts < count * (1 - STALE)
             if stale[wanted].any():
                 # Those that come next will be wanted soon; together they cost little more.
-                self._score(_highest(np.flatnonzero(stale & self.open), limits, COARSE), limits, exact=False)
+                self._score(_highest(np.flatnonzero(stale & self.open), limits, min(coarse, most)), limits, exact=False)
+                coarse *= 2
             else:
                 self._score(wanted, limits, exact=True)
                 batch *= 2

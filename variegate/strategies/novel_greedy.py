@@ -18,8 +18,10 @@ __all__ = ["greedy"]
 
 Floats = NDArray[np.float64]
 
-# Rows in the front, and picks after which it is chosen anew at the latest.
-FRONT, BLOCK = 8192, 256
+# Rows in the front at least, and picks after which it is chosen anew at the latest.
+FRONT, BLOCK = 4096, 256
+# Rows in the front at most, as a share of all, as long as it decides anything.
+LARGEST = 1 / 8
 
 
 def greedy(
@@ -88,7 +90,18 @@ def greedy(
                 advance(1)
                 front.follow(best)
             front.close()
-            # Where the front decides nothing, as among many equal rows, it must be larger.
-            size = FRONT if made else 2 * size
+            size = _next_size(size, made, len(x))
     rows = scores.rows[owned : scores.count].copy()
     return rows, gains, candidates.spaced if candidates.spaced is not None else len(rows)
+
+
+def _next_size(size: int, made: int, rows: int) -> int:
+    """Return the size of the next front: larger after a short block, smaller after a whole one."""
+    if not made:
+        # Among many equal rows no smaller front may decide.
+        return 2 * size
+    if made >= BLOCK:
+        size //= 2
+    elif made < BLOCK // 8:
+        size *= 2
+    return max(FRONT, min(size, int(LARGEST * rows)))
