@@ -14,14 +14,11 @@ from variegate.geometry import (
     density,
     distinct_rows,
     exact_novelty,
-    exact_squared_distances,
     near_duplicates,
     over_pairs,
-    proximity_weights,
-    unit_rows,
 )
-from variegate.progress import track
-from variegate.strategies.first import TIE, first_of, lowest_of_best
+from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.novel_greedy import greedy
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
@@ -39,7 +36,7 @@ SPACING = 2.0
 # A pool is redundant where at least this share of its rows are near-duplicates of another.
 REDUNDANT = 0.01
 # Candidates whose exact score is computed together, to begin with.
-BATCH = 64
+BATCH = 4
 
 
 def novelselect(
@@ -125,7 +122,7 @@ def novelselect(
     worth = None if quality is None or gamma == 0 else np.asarray(quality, np.float64) ** gamma
     if (weights := room.weights(per_token)) is not None:
         worth = (1.0 if worth is None else worth) / weights
-    rows, gains, spaced = _greedy(x, sigma, room, start, alpha, density_of, groups, distance, worth)
+    rows, gains, spaced = greedy(x, sigma, room, start, alpha, density_of, groups, distance, worth, BATCH)
     if distance:
         params["spaced_picks"] = spaced
         closer = f", but for the last {len(rows) - spaced:,}" if spaced < len(rows) else ""
@@ -191,154 +188,3 @@ def _first(
     chosen = first is not None and not isinstance(first, str)
     stands_for = start[0] if groups is None or chosen else int(groups.representative[start[0]])
     return stands_for if room.open[stands_for] else start[0]
-
-
-def _greedy(
-    x: NDArray[Any],
-    sigma: Floats,
-    room: Room,
-    start: int | None,
-    alpha: float,
-    density_of: str,
-    groups: NearDuplicates | None = None,
-    spacing: float = 0.0,
-    worth: Floats | None = None,
-) -> tuple[NDArray[np.int64], list[float | None], int]:
-    """Pick by exact scores, computed only where an upper bound allows a row to win.
-
-    Let S be a row's score after t picks. A new weighted distance e that lands on rank r adds e / r^alpha and moves the
-    larger ones one rank down; since those are at least e, S grows by at most e / (t + 1)^alpha. So S plus these terms
-    bounds the score from above without any sorting, and rows whose bound is below the best exact score need none.
-
-    Returns the picks, their scores, and how many picks keep the spacing from all earlier ones.
-    """
-    n, d = x.shape
-    unit = np.empty((n, d), np.float32)
-    for low in range(0, n, 8192):
-        unit[low : low + 8192] = unit_rows(x[low : low + 8192])
-    owned = len(room.owned)
-    most = owned + room.size
-    # Owned rows first, then the picks.
-    rows = np.empty(most, np.int64)
-    picked = np.empty((most, d))
-    weights = proximity_weights(most, alpha)
-    # What a float32 product of unit vectors of this dimension can be off by.
-    slack = np.float32(2e-7 + 1e-7 * d**0.5)
-    bound = np.zeros(n)
-    scored = np.zeros(n, np.int64)  # the number of picks that `bound` is exact for
-    candidates = _Candidates(x, groups, spacing, float(slack), room)
-    gains: list[float | None] = []
-
-    def note(row: int, count: int) -> None:
-        rows[count] = row
-        picked[count] = unit_rows(x[row : row + 1])[0]
-        reach = np.subtract(1 + slack, unit @ unit[row])
-        bound[:] += reach * _pair_density(sigma, sigma[row], density_of) * weights[count]
-        candidates.note(row, reach)
-
-    for count, row in enumerate(room.owned.tolist()):
-        note(row, count)
-    count = owned
-    with track("novelselect", room.size, "picks") as advance:
-        while not room.full:
-            if start is not None and count == owned:
-                best, score = start, None
-            else:
-                allowed = candidates.allowed(count - owned)
-                so_far = picked[:count], sigma[rows[:count]], weights[:count]
-                best, score = _best(x, sigma, *so_far, density_of, bound, scored, allowed, worth)
-            gains.append(score)
-            room.take(best)
-            note(best, count)
-            count += 1
-            advance(1)
-    return rows[owned:count].copy(), gains, candidates.spaced if candidates.spaced is not None else count - owned
-
-
-class _Candidates:
-    """Which rows may be picked next: while there are any, those that are neither copies nor close to a pick.
-
-    A row's standing is 0 for an open one, 1 for one closer to a pick than the spacing, 2 for one that another row stands
-    for, 3 for a pick. The open ones come first, then those of standing 1, then of standing 2; there must be room for each.
-    """
-
-    def __init__(self, x: NDArray[Any], groups: NearDuplicates | None, spacing: float, slack: float, room: Room) -> None:
-        self.x = x
-        self.room = room
-        self.spacing = spacing
-        self.slack = slack
-        self.spaced: int | None = None
-        self.standing = np.zeros(len(x), np.uint8)
-        self.representative = np.arange(len(x)) if groups is None else groups.representative
-        self.standing[self.representative != np.arange(len(x))] = 2
-        parts = [np.linalg.norm(np.asarray(x[at : at + 8192], np.float64), axis=1) for at in range(0, len(x), 8192)]
-        self.norms = np.concatenate(parts)
-
-    def note(self, pick: int, reach: NDArray[np.float32]) -> None:
-        """Take note of a pick, given bounds on all cosine distances to it."""
-        self.standing[pick] = 3
-        stands_for = self.representative[pick]
-        if self.standing[stands_for] == 0:
-            # A first pick that another row stands for: that row would be a second copy.
-            self.standing[stands_for] = 2
-        if self.spacing and self.spaced is None:
-            self._close_to(pick, reach)
-
-    def allowed(self, count: int) -> NDArray[np.bool_]:
-        """Return which rows may be the pick after `count` others."""
-        for worst in (0, 1, 2):
-            allowed = (self.standing <= worst) & self.room.open
-            if allowed.any():
-                if worst and self.spacing and self.spaced is None:
-                    self.spaced = count
-                return np.asarray(allowed)
-        raise AssertionError("there is room, but no row")
-
-    def _close_to(self, pick: int, reach: NDArray[np.float32]) -> None:
-        product = self.norms * self.norms[pick]
-        squared = (self.norms - self.norms[pick]) ** 2 + 2 * product * reach
-        # `reach` is at most twice the slack too long; who is within that of the spacing is measured in float64.
-        near = np.flatnonzero((squared <= self.spacing**2 + 4 * self.slack * product) & (self.standing == 0))
-        exact = exact_squared_distances(self.x, self.x, near, np.full(len(near), pick))
-        self.standing[near[exact <= self.spacing**2]] = 1
-
-
-def _pair_density(sigma: Floats, other: Any, density_of: str) -> Any:
-    return sigma + other if density_of == "both" else other
-
-
-def _best(
-    x: NDArray[Any],
-    sigma: Floats,
-    picked: Floats,
-    picked_sigma: Floats,
-    weights: Floats,
-    density_of: str,
-    bound: Floats,
-    scored: NDArray[np.int64],
-    allowed: NDArray[np.bool_],
-    worth: Floats | None,
-) -> tuple[int, float]:
-    """Return the allowed row with the largest score (times its worth), and that; makes `bound` exact for rows that it scores."""
-    count = len(picked)
-    limits = np.where(allowed, bound if worth is None else bound * worth, -np.inf)
-    floor = -np.inf
-    batch = BATCH
-    while True:
-        top = np.argpartition(limits, -min(batch, len(limits)))[-min(batch, len(limits)) :]
-        rows = top[(scored[top] < count) & (limits[top] >= floor) & allowed[top]]
-        if len(rows):
-            distances = np.maximum(1 - unit_rows(x[rows]) @ picked.T, 0)
-            distances *= sigma[rows, None] + picked_sigma if density_of == "both" else picked_sigma
-            distances.sort(axis=1)
-            bound[rows] = distances @ weights
-            limits[rows] = bound[rows] if worth is None else bound[rows] * worth[rows]
-            scored[rows] = count
-        known = scored == count
-        known &= allowed
-        best = float(limits[known].max())
-        floor = best - abs(best) * TIE
-        if not (limits[~known] >= floor).any():
-            winners = np.flatnonzero(known & (limits >= floor))
-            return int(winners.min()), best
-        batch = min(2 * batch, 4096)

@@ -1,0 +1,107 @@
+"""The greedy loop of NovelSelect: exact picks, few rows scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.geometry import NearDuplicates
+from variegate.progress import track
+from variegate.strategies.novel_candidates import Candidates
+from variegate.strategies.novel_front import Front, Rest
+from variegate.strategies.novel_scores import Scores
+from variegate.strategies.room import Room
+
+__all__ = ["greedy"]
+
+Floats = NDArray[np.float64]
+
+# Rows in the front at least, and picks after which it is chosen anew at the latest.
+FRONT, BLOCK = 4096, 256
+# Rows in the front at most, as a share of all, as long as it decides anything.
+LARGEST = 1 / 8
+
+
+def greedy(
+    x: NDArray[Any],
+    sigma: Floats,
+    room: Room,
+    start: int | None,
+    alpha: float,
+    density_of: str,
+    groups: NearDuplicates | None = None,
+    spacing: float = 0.0,
+    worth: Floats | None = None,
+    batch: int = 16,
+) -> tuple[NDArray[np.int64], list[float | None], int]:
+    """Pick by exact scores, computed only where an upper bound allows a row to win.
+
+    The bounds of all rows are brought up to date once for a block of picks. In between, those of the rows at the top (the
+    front) follow each pick, and one bound for all other rows says how long this will do.
+
+    Args:
+        x: (n, d) vectors, no zero rows.
+        sigma: (n,) densities.
+        room: what may be picked; rows that are owned are the first of the earlier picks.
+        start: the first pick; None where it goes by its score too.
+        alpha: how fast the weight falls with the rank.
+        density_of: "both" or "other".
+        groups: near-duplicates; None where each row is a candidate.
+        spacing: L2 distance that picks keep from each other while there are such rows.
+        worth: (n,) by what scores are multiplied; None for nothing.
+        batch: rows scored together in float64, to begin with.
+
+    Returns:
+        The picks, their scores (times their worth), and how many picks keep the spacing from all earlier ones.
+    """
+    owned = len(room.owned)
+    scores = Scores(x, sigma, owned + room.size, alpha, density_of)
+    candidates = Candidates(x, groups, spacing, room)
+    gains: list[float | None] = []
+
+    def take(row: int) -> None:
+        scores.add(row)
+        candidates.note(row)
+
+    for row in room.owned.tolist():
+        take(row)
+    if worth is None:
+        worth = np.ones(len(x))
+    rest = Rest(scores, worth)
+    size = FRONT
+    with track("novelselect", room.size, "picks") as advance:
+        if start is not None and not room.full:
+            room.take(start)
+            take(start)
+            gains.append(None)
+            advance(1)
+        while not room.full:
+            scores.fold()
+            front = Front(scores, candidates, worth, rest, size, batch, len(gains))
+            made = 0
+            while made < BLOCK and not room.full and (found := front.best()) is not None:
+                best, score = found
+                room.take(best)
+                take(best)
+                gains.append(score)
+                made += 1
+                advance(1)
+                front.follow(best)
+            front.close()
+            size = _next_size(size, made, len(x))
+    rows = scores.rows[owned : scores.count].copy()
+    return rows, gains, candidates.spaced if candidates.spaced is not None else len(rows)
+
+
+def _next_size(size: int, made: int, rows: int) -> int:
+    """Return the size of the next front: larger after a short block, smaller after a whole one."""
+    if not made:
+        # Among many equal rows no smaller front may decide.
+        return 2 * size
+    if made >= BLOCK:
+        size //= 2
+    elif made < BLOCK // 8:
+        size *= 2
+    return max(FRONT, min(size, int(LARGEST * rows)))
