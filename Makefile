@@ -53,6 +53,7 @@ bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/novelselect.py
 	$(BIN)/python benchmarks/selections.py
+	$(BIN)/python benchmarks/speed.py
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache
