@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from variegate.views import cache
+from tests.chat_server import ChatServer
+from variegate.views import answers, cache, tagger
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -31,3 +33,16 @@ def oracle() -> dict[str, Any]:
         pytest.skip("the oracles are not beside this checkout")
     expected = json.loads((folder / "expected.json").read_text())
     return {"subset": np.load(folder / "subset.npy"), "reference": np.load(folder / "reference.npy"), **expected}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """Start a chat model that the test can make misbehave, and let the client lose no time over it."""
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.002)
+    monkeypatch.setattr(answers, "POLL_SECONDS", 0.01)
+    running = ChatServer()
+    yield running
+    running.stop()

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import variegate as vg
-from tests.chat_server import ChatServer, tags_for
+from tests.chat_server import tags_for
 from variegate.cli import main
-from variegate.views import answers, tagger
 
 TEXTS = [f"text {'word ' * (at % 4)}number {at}" for at in range(30)]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.002)
-    monkeypatch.setattr(answers, "POLL_SECONDS", 0.01)
-    running = ChatServer()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import variegate as vg
-from tests.chat_server import BAD_ANSWERS, ChatServer, completion, tags_for
+from tests.chat_server import BAD_ANSWERS, completion, tags_for
 from tests.conftest import ROOT
 from variegate import progress
 from variegate.views import answers, chat, tagger
@@ -25,18 +25,6 @@ from variegate.views.chat import Unusable, message_of, read_answer
 from variegate.views.tagger import tag_texts
 
 TEXTS = [f"text {'word ' * (at % 7)}number {at}" for at in range(40)]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.002)
-    monkeypatch.setattr(answers, "POLL_SECONDS", 0.01)
-    running = ChatServer()
-    yield running
-    running.stop()
 
 
 @pytest.fixture
