@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
+from variegate.strategies.entries import entries_of
 from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
+from variegate.strategies.incidence import band_of
 from variegate.strategies.levels import BAND_HIGH, BAND_LOW
 from variegate.strategies.nearness import EXACT_ROWS, SAMPLE, Coverage, coverage_of
 from variegate.strategies.room import Room
@@ -37,18 +39,14 @@ class TokenCoverage:
 
     def __init__(self, tokens: Tokens, low: int, high: int | None, concave: str) -> None:
         self.g = CONCAVE[concave]
-        _, inverse, counts = np.unique(tokens.ids, return_inverse=True, return_counts=True)
-        inside = (counts >= low) & (counts <= (high or counts.max(initial=0)))
-        number = np.cumsum(inside) - 1
-        keep = inside[inverse]
+        keep, kinds, self.types = band_of(tokens.ids, low, high)
         owner = np.repeat(np.arange(len(tokens)), tokens.lengths)[keep]
-        types = max(1, int(inside.sum()))
+        types = max(1, self.types)
         # Each type once a row, with how often it stands there.
-        pairs, self.times = np.unique(owner * types + number[inverse[keep]], return_counts=True)
+        pairs, self.times = np.unique(owner * types + kinds, return_counts=True)
         row, self.types_of = np.divmod(pairs, types)
         self.starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(tokens)))]).astype(np.int64)
         self.seen = np.zeros(types)
-        self.types = int(inside.sum())
 
     def all_gains(self) -> Floats:
         """Return what each row would add, shape (n,)."""
@@ -56,9 +54,7 @@ class TokenCoverage:
 
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
-        lengths = self.starts[rows + 1] - self.starts[rows]
-        ends = np.cumsum(lengths)
-        at = np.arange(ends[-1]) + np.repeat(self.starts[rows] - (ends - lengths), lengths)
+        at, lengths = entries_of(self.starts, rows)
         seen = self.seen[self.types_of[at]]
         more = self.g(seen + self.times[at]) - self.g(seen)
         return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), lengths), more, len(rows)), np.float64)

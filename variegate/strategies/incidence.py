@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from variegate.geometry import shared
 from variegate.progress import track
+from variegate.strategies.entries import entries_of
 from variegate.strategies.room import Room
 
-__all__ = ["Incidence", "Pruning", "greedy_cover", "prune_order", "token_incidence", "topic_incidence"]
+__all__ = ["Incidence", "Pruning", "band_of", "greedy_cover", "prune_order", "token_incidence", "topic_incidence"]
 
 Ints = NDArray[np.int64]
 
@@ -66,10 +67,7 @@ class Incidence:
 
     def of_rows(self, rows: Ints) -> Ints:
         """Return the types of some rows, one row's after the other's."""
-        lengths = self.row_starts[rows + 1] - self.row_starts[rows]
-        ends = np.cumsum(lengths)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.row_starts[rows] - (ends - lengths), lengths)
-        return np.asarray(self.types_of[at])
+        return np.asarray(self.types_of[entries_of(self.row_starts, rows)[0]])
 
 
 @shared
@@ -89,11 +87,26 @@ def token_incidence(ids: NDArray[Any], offsets: Ints, low: int, high: int | None
         low: fewest occurrences.
         high: most occurrences; None for no bound.
     """
+    keep, kinds, _ = band_of(ids, low, high)
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return Incidence.build(owner[keep], kinds, len(offsets) - 1)
+
+
+def band_of(ids: NDArray[Any], low: int, high: int | None) -> tuple[NDArray[np.bool_], Ints, int]:
+    """Return which tokens are of a type that occurs low to high times in all, their types' numbers, and how many types there are.
+
+    Args:
+        ids: (total,) token ids.
+        low: fewest occurrences.
+        high: most occurrences; None for no bound.
+
+    Returns:
+        (total,) whether a token counts; (counting,) the types of those that do, numbered from 0 by ascending id; their number.
+    """
     _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
     inside = (counts >= low) & (counts <= (high or counts.max(initial=0)))
     keep = inside[inverse]
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    return Incidence.build(owner[keep], ids[keep], len(offsets) - 1)
+    return keep, (np.cumsum(inside) - 1)[inverse[keep]], int(inside.sum())
 
 
 @dataclass(frozen=True)
