@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
@@ -42,8 +42,8 @@ class Threads:
             self._executor = None
         self._limits.__exit__(kind, error, trace)
 
-    def each(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Return what a function makes of each part, in order."""
+    def each(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
+        """Return what a function makes of each part, in order; all is done only when all was asked for."""
         if self._executor is None or len(parts) < 2:
-            return [function(part) for part in parts]
-        return list(self._executor.map(function, parts))
+            return map(function, parts)
+        return self._executor.map(function, parts)

@@ -139,7 +139,7 @@ class Front:
         """Bound rows of the front by scores in float32, but for those too close to a pick, which are set aside."""
         scores, rows = self.scores, self.rows[at]
         parts = [part for part in np.array_split(np.arange(len(at)), scores.threads.count) if len(part)]
-        distances = scores.threads.each(lambda part: scores.distances(rows[part], exact=False), parts)
+        distances = list(scores.threads.each(lambda part: scores.distances(rows[part], exact=False), parts))
         far = [self.candidates.far(rows[part], some, scores) for part, some in zip(parts, distances, strict=True)]
 
         def measure(part: int) -> None:
@@ -148,7 +148,7 @@ class Front:
             self.bound[here] = np.minimum(found, self.bound[here])
             self.lines.put(here, lines)
 
-        scores.threads.each(measure, range(len(parts)))
+        list(scores.threads.each(measure, range(len(parts))))
         self._set_aside(at[~np.concatenate(far)])
         limits[at] = np.where(self.open[at], self.bound[at] * self.worth[at], -np.inf)
 

@@ -158,7 +158,7 @@ class Scores:
             if last:
                 np.minimum(grown, self.histograms.bounds(part), out=grown)
 
-        self.threads.each(fold, [slice(low, high) for low, high in pairwise(parts.tolist()) if low < high])
+        list(self.threads.each(fold, [slice(low, high) for low, high in pairwise(parts.tolist()) if low < high]))
 
     def _tiles(self, rows: slice, picks: slice, weights: F32, grown: Floats) -> Iterator[tuple[slice, F32]]:
         """Yield no less than the weighted distances of some rows to some picks, a tile at a time, and add w v to `grown`."""
