@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
 from variegate.geometry.screen import error_share
 from variegate.geometry.sharing import shared
-from variegate.geometry.vectors import BLOCK_BYTES, Ints, Matrix, blocks, centre_of, exact_squared_distances
+from variegate.geometry.threads import Threads
+from variegate.geometry.vectors import Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
 __all__ = ["NearDuplicates", "near_duplicates"]
 
-ROWS = 1024
+F32 = NDArray[np.float32]
+
+# Rows that are grouped together, and representatives that they are compared with together.
+ROWS, LEADERS = 1024, 2048
 
 
 @dataclass(frozen=True)
@@ -70,18 +76,26 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     rows = np.empty(n, np.int64)
     count = 0
     group = np.full(n, -1, np.int64)
-    tile = max(1, BLOCK_BYTES // (4 * ROWS))
-    with track("near-duplicates", n) as advance:
+    local = threading.local()
+    with Threads() as threads, track("near-duplicates", n) as advance:
         for start, stop in blocks(n, ROWS):
             block = np.asarray(vectors[start:stop] - centre, np.float32)
             own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
-            for low, high in blocks(count, tile):
-                scores = block @ leaders[low:high].T
-                scores *= -2
-                scores += norms[low:high]
-                scores += own[:, None]
-                at, column = np.divmod(np.flatnonzero((scores <= screen).ravel()), high - low)
-                _join(group, start, at, rows[low:high][column], vectors, radius)
+            doubled, limits = -2 * block, np.nextafter((screen - own.astype(np.float64)).astype(np.float32), np.float32(np.inf))
+
+            def near(part: tuple[int, int], doubled: F32 = doubled, limits: F32 = limits) -> tuple[Ints, Ints]:
+                low, high = part
+                if not hasattr(local, "memory"):
+                    # Fresh pages cost as much as the product.
+                    local.memory = np.empty(ROWS * LEADERS, np.float32)
+                out = local.memory[: len(doubled) * (high - low)].reshape(len(doubled), high - low)
+                bounds = np.matmul(doubled, leaders[low:high].T, out=out)
+                bounds += norms[low:high]
+                at, column = np.divmod(np.flatnonzero((bounds <= limits[:, None]).ravel()), high - low)
+                return at, rows[low:high][column]
+
+            for at, leader in threads.each(near, blocks(count, LEADERS)):
+                _join(group, start, at, leader, vectors, radius)
             new = _group_block(group[start:stop], block, own, start, vectors, radius, screen)
             leaders[count : count + len(new)] = block[new]
             norms[count : count + len(new)] = own[new]
