@@ -18,6 +18,7 @@ __all__ = [
     "data_options",
     "device_option",
     "load_reported",
+    "memory_option",
     "pairs",
     "prepare",
     "refuse_overwriting",
@@ -79,8 +80,22 @@ def device_option(command: Command) -> Command:
     )(command)
 
 
-def prepare(cache: str | None, quiet: bool, device: str = "cpu") -> None:
+def memory_option(command: Command) -> Command:
+    """Add --memory to verbs that work over vectors."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Most that blocks, lists of pairs and the like take at once, besides the vectors, e.g. 2G; no result depends on it. "
+        "[default: 8G]",
+    )(command)
+
+
+def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | None = None) -> None:
     """Set up what holds for a whole command."""
+    if memory is not None:
+        from variegate.geometry import use_memory
+
+        use_memory(memory)
     if device != "cpu":
         from variegate.geometry import use_device
 

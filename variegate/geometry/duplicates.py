@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from variegate.geometry.memory import bytes_a_block
 from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
 from variegate.geometry.screen import error_share
 from variegate.geometry.sharing import shared
-from variegate.geometry.vectors import BLOCK_BYTES, Ints, Matrix, blocks, centre_of, exact_squared_distances
+from variegate.geometry.vectors import Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
 __all__ = ["NearDuplicates", "near_duplicates"]
@@ -70,7 +71,7 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     rows = np.empty(n, np.int64)
     count = 0
     group = np.full(n, -1, np.int64)
-    tile = max(1, BLOCK_BYTES // (4 * ROWS))
+    tile = max(1, bytes_a_block() // (4 * ROWS))
     with track("near-duplicates", n) as advance:
         for start, stop in blocks(n, ROWS):
             block = np.asarray(vectors[start:stop] - centre, np.float32)
