@@ -16,6 +16,7 @@ from variegate.cli.options import (
     refuse_overwriting,
     report_skipped,
     side_option,
+    storage_option,
 )
 
 __all__ = ["diagnose_command"]
@@ -26,6 +27,7 @@ __all__ = ["diagnose_command"]
 @click.option("--reference", metavar="DATA", help="Data whose regions and tokens are what there should be, usually the pool.")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many of each kind.")
 @click.option("--clusters", type=click.IntRange(1), metavar="K", help="Regions. [default: 100, fewer for less than 2,000 rows]")
@@ -38,6 +40,7 @@ def diagnose_command(
     reference: str | None,
     side: str,
     embedder: str,
+    storage: str,
     tokenizer: str,
     top: int,
     clusters: int | None,
@@ -70,8 +73,8 @@ def diagnose_command(
         check_target(results_to)
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
     refuse_overwriting([results_to, listed if on_bad_row == "skip" else None], [data, reference, embedder])
-    corpus = load_reported(data, schema, columns, on_bad_row, quiet)
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(data, schema, columns, on_bad_row, quiet, storage)
+    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet, storage)
     report_skipped([corpus, against] if against is not None else [corpus], listed)
     found = diagnose(corpus, reference=against, side=side, embedder=embedder, tokenizer=tokenizer, top=top, clusters=clusters)
     text = json.dumps(found.as_dict(), indent=1) + "\n"

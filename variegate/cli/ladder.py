@@ -15,6 +15,7 @@ from variegate.cli.options import (
     report_skipped,
     say,
     side_option,
+    storage_option,
 )
 from variegate.errors import ParameterError
 
@@ -31,6 +32,7 @@ __all__ = ["ladder_command"]
 @side_option("all")
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Measured on each data set, on all sides, against the pool.")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What meso's tags are (variegate list tags).")
@@ -49,6 +51,7 @@ def ladder_command(
     side: str,
     metrics: str | None,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -84,7 +87,7 @@ def ladder_command(
         raise ParameterError(
             f"{output}: lies in the folder that is read, and would be part of the pool next time. Choose another."
         )
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
     report_skipped([corpus], bad_rows or Path("variegate.bad-rows.jsonl"))
     rows = ladder(
         corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each, budgets=tokens_of_each,

@@ -19,6 +19,7 @@ from variegate.cli.options import (
     report_skipped,
     say,
     side_option,
+    storage_option,
     values,
 )
 from variegate.errors import DataError, ParameterError, VariegateError
@@ -36,6 +37,7 @@ __all__ = ["measure_command"]
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Which metrics (variegate list metrics). [default: all that fit]")
 @click.option("--reference", metavar="DATA", help="Where densities, bands and clusters are taken, and what is to be covered.")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="kmeans:100", show_default=True, help="What topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What tags are (variegate list tags).")
@@ -63,6 +65,7 @@ def measure_command(
     metrics: str | None,
     reference: str | None,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -112,7 +115,7 @@ def measure_command(
     for one in (*data, *([reference] if reference is not None else [])):
         # Once each: a set may be its own reference, and stdin can be read only once.
         if one not in loaded:
-            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet)
+            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet, storage)
     report_skipped(loaded.values(), listed)
     corpora = [loaded[one] for one in dict.fromkeys(data)]
     against = None if reference is None else loaded[reference]

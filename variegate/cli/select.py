@@ -18,6 +18,7 @@ from variegate.cli.options import (
     report_skipped,
     say,
     side_option,
+    storage_option,
     values,
 )
 from variegate.cli.training import OutputPath, Training, refuse_folder_in_pool, training_options
@@ -41,6 +42,7 @@ __all__ = ["select_command"]
 @click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What meso, instag and mig go by (variegate list tags).")
@@ -74,6 +76,7 @@ def select_command(
     strategy: str,
     side: str,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -135,9 +138,9 @@ def select_command(
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
     written = [output, None if training.folder else beside, training.info, listed if on_bad_row == "skip" else None]
     refuse_overwriting(written, [pool, reference, embedder, extend, match_length])
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
     against, owned, target = (
-        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet)
+        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet, storage)
         for one in (reference, extend, match_length)
     )
     report_skipped([one for one in (corpus, against, owned, target) if one is not None and not isinstance(one, str)], listed)
