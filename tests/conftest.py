@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.chat_server import ChatServer
+from variegate.geometry import memory
 from variegate.views import answers, cache, tagger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Give each test an empty cache and no setting left over from another."""
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(cache, "_chosen", None)
+    monkeypatch.setattr(memory, "_allowed", None)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def test_novelty_against_plain_loops(density_of, include_self, alpha, beta, k):
 def test_novelty_does_not_depend_on_the_block_size(monkeypatch):
     x = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
     whole = novelty(x, x)
-    monkeypatch.setattr("variegate.geometry.cosine.cosine_distance_rows.__defaults__", (4 * 150 * 7,))
+    monkeypatch.setattr("variegate.geometry.memory.BLOCK_BYTES", 4 * 150 * 7)
     np.testing.assert_allclose(novelty(x, x), whole, rtol=1e-6)
 
 

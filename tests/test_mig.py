@@ -13,6 +13,7 @@ import pytest
 import variegate as vg
 from tests.conftest import SAMPLE
 from tests.test_baselines import greedy
+from variegate.geometry import use_memory
 from variegate.strategies.coverage import token_coverage
 from variegate.strategies.greedy import lazy_greedy
 from variegate.strategies.mig import mig, tag_shares
@@ -214,8 +215,8 @@ def test_picks_do_not_depend_on_blocks_and_threads(threads, monkeypatch):
 
     view = graph_view(*pool(500, 200))
     expected = mig(view, 200, seed=0, threshold=0.95)
-    monkeypatch.setattr("variegate.geometry.cosine.ROWS", 7)
-    monkeypatch.setattr("variegate.geometry.cosine.BLOCK_BYTES", 2000)
+    monkeypatch.setattr("variegate.geometry.vectors.ROWS", 7)
+    monkeypatch.setattr("variegate.geometry.memory.BLOCK_BYTES", 2000)
     monkeypatch.setattr(importlib.import_module("variegate.strategies.mig"), "ROWS", 11)
     with threadpool_limits(threads):
         found = mig(view, 200, seed=3, threshold=0.95)
@@ -300,10 +301,14 @@ def test_what_cannot_be_done_is_an_error(view, options, message):
 def test_a_graph_that_would_fill_the_memory_is_an_error(monkeypatch):
     view = graph_view(*pool())
     module = importlib.import_module("variegate.strategies.mig")
-    monkeypatch.setattr(module, "MOST_IN_GRAPH", 150)
-    with pytest.raises(vg.DataError, match=r"mig: the graph of tags would take more than 150 entries\. Pass a larger threshold"):
+    use_memory("128M")
+    monkeypatch.setattr(module, "GRAPH_SHARE", (128 << 20) // 150)
+    with pytest.raises(
+        vg.DataError,
+        match=r"mig: the graph of tags would take more than 150 entries, all that the memory allows\. Pass a larger --memory, or",
+    ):
         mig(view, 2, seed=0, threshold=0.0)
-    monkeypatch.setattr(module, "MOST_GIVEN", 40)
+    monkeypatch.setattr(module, "GIVEN_SHARE", (128 << 20) // 40)
     with pytest.raises(vg.DataError, match="mig: what rows give to tags would take more than 40 entries"):
         mig(view, 2, seed=0, alpha=0.0)
 

@@ -132,12 +132,15 @@ def test_pairs_above(x, monkeypatch):
     monkeypatch.setattr("variegate.strategies.nearness.BLOCK", 26)
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
     least = RNG(4).uniform(0.2, 0.9, size=len(x)).astype(np.float32)
-    found = _pairs_above(unit, least, 10**6)
-    assert found is not None
+    few, found = _pairs_above(unit, least, 10**6, 10**6)
+    assert few and found is not None
     dense = np.zeros((len(x), len(x)), np.float32)
     dense[found[0], found[1]] = found[2]
     similar = unit @ unit.T
     sure = np.abs(similar - least[:, None]) > 1e-5
     np.testing.assert_allclose(dense[sure], np.where(similar > least[:, None], similar, 0)[sure], atol=1e-6)
     assert len(found[0]) == (dense > 0).sum()
-    assert _pairs_above(unit, least, len(found[0]) - 1) is None
+    count = len(found[0])
+    assert _pairs_above(unit, least, count - 1, count) == (False, None)
+    assert _pairs_above(unit, least, count, count - 1) == (True, None)
+    assert len(_pairs_above(unit, least, count, count)[1][0]) == count

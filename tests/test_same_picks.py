@@ -21,8 +21,6 @@ import variegate as vg
 import variegate.geometry
 import variegate.strategies
 from tests.conftest import SAMPLE
-from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, similar_pairs
-from variegate.geometry.pairs import over_pairs
 from variegate.metrics import METRICS
 from variegate.strategies import STRATEGIES
 from variegate.strategies.room import Room
@@ -77,8 +75,6 @@ def use_blocks(patch: pytest.MonkeyPatch, size: int | None) -> None:
         return
     for module, name, _ in list(block_constants()):
         patch.setattr(module, name, size * 1000 if name.endswith("BYTES") else size)
-    for function in (cosine_distance_rows, largest_cosine, similar_pairs, over_pairs):
-        patch.setattr(function, "__defaults__", (size * 1000,))
 
 
 def crowd(n: int, d: int, seed: int) -> np.ndarray:
@@ -136,7 +132,7 @@ def picks_of(name: str, limit: str, options: dict[str, Any]) -> list[int]:
 def test_every_strategy_is_tried_and_every_block_is_found():
     assert set(OPTIONS) == set(STRATEGIES)
     found = {f"{module.__name__.removeprefix('variegate.')}.{name}" for module, name, _ in block_constants()}
-    assert {"geometry.screen.POINT_ROWS", "geometry.vectors.BLOCK_BYTES", "strategies.greedy.BATCH"} <= found
+    assert {"geometry.screen.POINT_ROWS", "geometry.memory.BLOCK_BYTES", "strategies.greedy.BATCH"} <= found
     # What looks like a size of blocks is one, or says why not here.
     no_blocks = {"geometry.cosine.DEVICE_BLOCKS"}
     for package in (variegate.geometry, variegate.strategies):

@@ -20,7 +20,8 @@ from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
-from variegate.views.checked import checked_vectors, digest_texts
+from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors
+from variegate.views.precision import FLOAT16, refuse_storage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +61,8 @@ class Corpus:
         numbers: (n,) int64, for each row its number among all rows of the sources, bad ones counted.
         sides: side -> texts, as a chunked Arrow array of length n.
         skipped: the bad rows that were left out.
-        given_vectors: (n, d) float32 for a corpus of vectors.
+        given_vectors: (n, d) of any float type for a corpus of vectors.
+        vector_storage: "float32" or "float16": how vectors that are made of texts are kept.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Corpus:
     skipped: list[BadRow] = field(default_factory=list)
     given_vectors: Vectors | None = None
     multi_turn: int = 0
+    vector_storage: str = "float32"
     _views: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -89,7 +92,7 @@ class Corpus:
             raise DataError(f"{name}: vectors must be numbers of shape (rows, dimensions), got {vectors.dtype} {vectors.shape}.")
         n = len(vectors)
         origin = np.stack([np.zeros(n, np.int64), np.arange(n)], axis=1)
-        kept = vectors if vectors.dtype == np.float64 else np.asarray(vectors, np.float32)
+        kept = vectors if vectors.dtype in (np.float16, np.float64) else np.asarray(vectors, np.float32)
         return cls(name, [], origin, np.arange(n), {}, given_vectors=kept)
 
     @property
@@ -105,7 +108,7 @@ class Corpus:
             return digests[0]
         hasher = hashlib.sha256()
         if self.given_vectors is not None:
-            hasher.update(np.ascontiguousarray(self.given_vectors).tobytes())
+            hash_vectors(self.given_vectors, hasher)
         elif all(digests):
             hasher.update("\n".join(digest for digest in digests if digest).encode())
         else:
@@ -134,7 +137,8 @@ class Corpus:
         """Return the vectors of one side, shape (n, d), computed once and cached on disk.
 
         Raises:
-            DataError: a vector is zero or not finite; the message names the rows.
+            DataError: a vector is zero, not finite, or more than its storage can hold; the message names the rows.
+            ParameterError: the embedder's vectors are made elsewhere, and there is nothing to store.
         """
         from variegate.views.embed import embed_texts
 
@@ -148,15 +152,24 @@ class Corpus:
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
+            refuse_storage(self.vector_storage, embedder)
             field_name = embedder.removeprefix("column:")
             return stack_vectors(self.name, field_name, self.column(field_name), (self.numbers + 1).tolist())
         if embedder.lower().endswith(".npy"):
+            refuse_storage(self.vector_storage, embedder)
             vectors = read_vectors(embedder)
             if len(vectors) != self.row_count:
                 raise DataError(f"{embedder}: holds {len(vectors)} vectors, but {self.name} has {self.row_count} rows.")
             return vectors if np.array_equal(self.numbers, np.arange(self.row_count)) else vectors[self.numbers]
         tokens = partial(self.tokens, side, "llama2")
-        return cast(Vectors, embed_texts(self.texts(side), embedder, self.text_digest(side), tokens))
+        made = embed_texts(self.texts(side), embedder, self.text_digest(side), tokens, self.vector_storage, self.where)
+        return cast(Vectors, made)
+
+    def made_by(self, embedder: str) -> dict[str, str]:
+        """Return what vectors are made by and, where that is not float32, kept as, for the record."""
+        given = self.given_vectors
+        half = self.vector_storage == FLOAT16 if given is None else given.dtype == np.float16
+        return {"embedder": embedder if given is None else "given vectors"} | ({"vector_storage": FLOAT16} if half else {})
 
     def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
         """Return the token ids of one side, computed once and cached on disk."""
@@ -192,14 +205,7 @@ class Corpus:
     def vector_digest(self, side: Side, embedder: str) -> str:
         """Return a hash of the vectors of one side."""
 
-        def build() -> str:
-            vectors = self.vectors(side, embedder)
-            hasher = hashlib.sha256(f"{vectors.shape} {vectors.dtype}".encode())
-            for start in range(0, len(vectors), CHUNK):
-                hasher.update(np.ascontiguousarray(vectors[start : start + CHUNK]).data)
-            return hasher.hexdigest()
-
-        return cast(str, self._once(("vector digest", side, embedder), build))
+        return cast(str, self._once(("vector digest", side, embedder), lambda: digest_vectors(self.vectors(side, embedder))))
 
     def tags(self, side: Side, tags: str, fitted_on: Corpus) -> Tags:
         """Return the tags of each row.
@@ -300,6 +306,7 @@ class Corpus:
         at = np.asarray(rows, np.int64)
         sides = {side: texts.take(pa.array(at)) for side, texts in self.sides.items()}
         part = Corpus(name or self.name, self.sources, self.origin[at], self.numbers[at], sides)
+        part.vector_storage = self.vector_storage
         if self.given_vectors is not None:
             part.given_vectors = self.given_vectors[at]
         for key, view in self._views.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from variegate.data.sources import Source, is_named, open_sources
 from variegate.data.vectors import read_vectors
 from variegate.errors import DataError, ParameterError, bad_parameter
 from variegate.progress import track
+from variegate.views.precision import FLOAT32, check_storage, refuse_storage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +33,7 @@ def load(
     columns: Mapping[str, str] | None = None,
     on_bad_row: str = "error",
     name: str | None = None,
+    vector_storage: str = FLOAT32,
 ) -> Corpus:
     """Load a data set.
 
@@ -42,24 +45,30 @@ def load(
         columns: which field plays which part, in place of a schema: `{"instruction": "question", "response": "answer"}`.
         on_bad_row: "error" stops at the first bad row; "skip" leaves bad rows out and lists them in `Corpus.skipped`.
         name: what to call it in results; the path if None.
+        vector_storage: "float16" keeps vectors that are made of its texts in half the room, rounded; everything is then computed
+            from the rounded ones. Vectors that are given are taken as they are.
 
     Raises:
         DataError: the data cannot be read; the message names file, row and field.
+        ParameterError: an option is not possible.
     """
+    check_storage(vector_storage)
     if on_bad_row not in ("error", "skip"):
         raise bad_parameter("on_bad_row", "load", "'error' or 'skip'", on_bad_row)
     if isinstance(data, Corpus):
         return data
     if isinstance(data, np.ndarray):
+        refuse_storage(vector_storage, name or "vectors")
         return Corpus.from_vectors(data, name or "vectors")
     several = separate(data)
     if not several:
         raise ParameterError("No data given.")
     if len(several) == 1 and is_named(several[0]) and str(several[0]).lower().endswith(".npy"):
+        refuse_storage(vector_storage, str(several[0]))
         return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
     sources = [source for part in several for source in open_sources(part, schema, columns)]
     label = name or ", ".join(str(part) if is_named(part) else "rows in memory" for part in several)
-    return _read(label, sources, on_bad_row)
+    return replace(_read(label, sources, on_bad_row), vector_storage=vector_storage)
 
 
 def separate(data: Any) -> list[Any]:

@@ -79,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except MemoryError:
-        return _say("out of memory. Measure a part of the data with --size-matched, or use a machine with more.", 1)
+        return _say(
+            "out of memory. Pass a smaller --memory, measure a part of the data with --size-matched, or use a machine with more.",
+            1,
+        )
     except Exception as error:
         if debug:
             raise

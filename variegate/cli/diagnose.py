@@ -11,10 +11,12 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    memory_option,
     prepare,
     refuse_overwriting,
     report_skipped,
     side_option,
+    storage_option,
 )
 
 __all__ = ["diagnose_command"]
@@ -25,10 +27,12 @@ __all__ = ["diagnose_command"]
 @click.option("--reference", metavar="DATA", help="Data whose regions and tokens are what there should be, usually the pool.")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many of each kind.")
 @click.option("--clusters", type=click.IntRange(1), metavar="K", help="Regions. [default: 100, fewer for less than 2,000 rows]")
 @device_option
+@memory_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
 @data_options
 def diagnose_command(
@@ -36,6 +40,7 @@ def diagnose_command(
     reference: str | None,
     side: str,
     embedder: str,
+    storage: str,
     tokenizer: str,
     top: int,
     clusters: int | None,
@@ -47,6 +52,7 @@ def diagnose_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    memory: str | None,
 ) -> None:
     """Say where a data set is not diverse, with example rows.
 
@@ -61,14 +67,14 @@ def diagnose_command(
     from variegate.metrics import diagnose
     from variegate.storage import check_target, whole_file
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, memory)
     results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
     if results_to is not None:
         check_target(results_to)
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
     refuse_overwriting([results_to, listed if on_bad_row == "skip" else None], [data, reference, embedder])
-    corpus = load_reported(data, schema, columns, on_bad_row, quiet)
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(data, schema, columns, on_bad_row, quiet, storage)
+    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet, storage)
     report_skipped([corpus, against] if against is not None else [corpus], listed)
     found = diagnose(corpus, reference=against, side=side, embedder=embedder, tokenizer=tokenizer, top=top, clusters=clusters)
     text = json.dumps(found.as_dict(), indent=1) + "\n"

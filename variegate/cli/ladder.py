@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from variegate.cli.options import data_options, device_option, load_reported, prepare, report_skipped, say, side_option
+from variegate.cli.options import (
+    data_options,
+    device_option,
+    load_reported,
+    memory_option,
+    prepare,
+    report_skipped,
+    say,
+    side_option,
+    storage_option,
+)
 from variegate.errors import ParameterError
 
 __all__ = ["ladder_command"]
@@ -22,12 +32,14 @@ __all__ = ["ladder_command"]
 @side_option("all")
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Measured on each data set, on all sides, against the pool.")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What meso's tags are (variegate list tags).")
 @click.option("--format", "ending", default="jsonl", show_default=True, metavar="KIND", help="jsonl, parquet, json, csv, ...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder of the data sets.")
 @device_option
+@memory_option
 @data_options
 def ladder_command(
     pool: str,
@@ -39,6 +51,7 @@ def ladder_command(
     side: str,
     metrics: str | None,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -51,6 +64,7 @@ def ladder_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    memory: str | None,
 ) -> None:
     """Write the data sets of a whole grid: strategies x sides x levels x sizes x seeds.
 
@@ -65,7 +79,7 @@ def ladder_command(
     from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, memory)
     steps = [float(level) for level in _numbers(levels, "--levels", float)]
     rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)] if sizes else []
     tokens_of_each = [int(budget) for budget in _numbers(budgets, "--budget-tokens", int)] if budgets else []
@@ -73,7 +87,7 @@ def ladder_command(
         raise ParameterError(
             f"{output}: lies in the folder that is read, and would be part of the pool next time. Choose another."
         )
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
     report_skipped([corpus], bad_rows or Path("variegate.bad-rows.jsonl"))
     rows = ladder(
         corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each, budgets=tokens_of_each,

@@ -13,11 +13,13 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    memory_option,
     prepare,
     refuse_overwriting,
     report_skipped,
     say,
     side_option,
+    storage_option,
     values,
 )
 from variegate.errors import DataError, ParameterError, VariegateError
@@ -35,6 +37,7 @@ __all__ = ["measure_command"]
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Which metrics (variegate list metrics). [default: all that fit]")
 @click.option("--reference", metavar="DATA", help="Where densities, bands and clusters are taken, and what is to be covered.")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="kmeans:100", show_default=True, help="What topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What tags are (variegate list tags).")
@@ -53,6 +56,7 @@ __all__ = ["measure_command"]
 @click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's scores here as well.")
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
 @device_option
+@memory_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
 @data_options
 def measure_command(
@@ -61,6 +65,7 @@ def measure_command(
     metrics: str | None,
     reference: str | None,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -81,6 +86,7 @@ def measure_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    memory: str | None,
 ) -> None:
     """Measure the diversity of one or several data sets, side by side.
 
@@ -96,7 +102,7 @@ def measure_command(
     """
     from variegate.geometry import sharing
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, memory)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)
@@ -109,7 +115,7 @@ def measure_command(
     for one in (*data, *([reference] if reference is not None else [])):
         # Once each: a set may be its own reference, and stdin can be read only once.
         if one not in loaded:
-            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet)
+            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet, storage)
     report_skipped(loaded.values(), listed)
     corpora = [loaded[one] for one in dict.fromkeys(data)]
     against = None if reference is None else loaded[reference]

@@ -18,12 +18,14 @@ __all__ = [
     "data_options",
     "device_option",
     "load_reported",
+    "memory_option",
     "pairs",
     "prepare",
     "refuse_overwriting",
     "report_skipped",
     "say",
     "side_option",
+    "storage_option",
     "values",
 ]
 
@@ -79,8 +81,34 @@ def device_option(command: Command) -> Command:
     )(command)
 
 
-def prepare(cache: str | None, quiet: bool, device: str = "cpu") -> None:
+def memory_option(command: Command) -> Command:
+    """Add --memory to verbs that work over vectors."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Most that blocks, lists of pairs and the like take at once, besides the vectors, e.g. 2G; no result depends on it. "
+        "[default: 8G]",
+    )(command)
+
+
+def storage_option(command: Command) -> Command:
+    """Add --vector-storage to verbs that make vectors."""
+    return click.option(
+        "--vector-storage",
+        "storage",
+        type=click.Choice(["float32", "float16"]),
+        default="float32",
+        show_default=True,
+        help="How vectors made of texts are kept; float16 is half the room, and results are those of the rounded vectors.",
+    )(command)
+
+
+def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | None = None) -> None:
     """Set up what holds for a whole command."""
+    if memory is not None:
+        from variegate.geometry import use_memory
+
+        use_memory(memory)
     if device != "cpu":
         from variegate.geometry import use_device
 
@@ -100,11 +128,13 @@ def say(message: str, quiet: bool = False) -> None:
         click.echo(message, err=True)
 
 
-def load_reported(data: str, schema: str | None, columns: str | None, on_bad_row: str, quiet: bool) -> Corpus:
+def load_reported(
+    data: str, schema: str | None, columns: str | None, on_bad_row: str, quiet: bool, storage: str = "float32"
+) -> Corpus:
     """Load a data set and report what was detected."""
     from variegate.loading import load
 
-    corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row)
+    corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row, vector_storage=storage)
     if corpus.given_vectors is not None:
         n, d = corpus.given_vectors.shape
         say(f"{corpus.name}: {n:,} vectors of {d} dimensions", quiet)

@@ -12,11 +12,13 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    memory_option,
     prepare,
     refuse_overwriting,
     report_skipped,
     say,
     side_option,
+    storage_option,
     values,
 )
 from variegate.cli.training import OutputPath, Training, refuse_folder_in_pool, training_options
@@ -40,6 +42,7 @@ __all__ = ["select_command"]
 @click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What meso, instag and mig go by (variegate list tags).")
@@ -52,6 +55,7 @@ __all__ = ["select_command"]
 @click.option("--match-length", metavar="DATA|pool", help="Choose so that lengths of responses are distributed as in DATA.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @device_option
+@memory_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
@@ -72,6 +76,7 @@ def select_command(
     strategy: str,
     side: str,
     embedder: str,
+    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -91,6 +96,7 @@ def select_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    memory: str | None,
     training: Training,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
@@ -111,7 +117,7 @@ def select_command(
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, memory)
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
 
@@ -132,9 +138,9 @@ def select_command(
     listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
     written = [output, None if training.folder else beside, training.info, listed if on_bad_row == "skip" else None]
     refuse_overwriting(written, [pool, reference, embedder, extend, match_length])
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
     against, owned, target = (
-        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet)
+        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet, storage)
         for one in (reference, extend, match_length)
     )
     report_skipped([one for one in (corpus, against, owned, target) if one is not None and not isinstance(one, str)], listed)

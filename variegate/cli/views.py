@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from variegate.cli.options import data_options, load_reported, prepare, refuse_overwriting, report_skipped, say, side_option
+from variegate.cli.options import (
+    data_options,
+    load_reported,
+    prepare,
+    refuse_overwriting,
+    report_skipped,
+    say,
+    side_option,
+    storage_option,
+)
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError
 
@@ -31,11 +40,19 @@ def cache_in_use() -> str:
     return str(root)
 
 
-def load_texts(pool: str, schema: str | None, columns: str | None, on_bad_row: str, bad_rows: Path | None, quiet: bool) -> Corpus:
+def load_texts(
+    pool: str,
+    schema: str | None,
+    columns: str | None,
+    on_bad_row: str,
+    bad_rows: Path | None,
+    quiet: bool,
+    storage: str = "float32",
+) -> Corpus:
     """Load a data set that must have texts."""
     listed = bad_rows or Path("variegate.bad-rows.jsonl")
     refuse_overwriting([listed if on_bad_row == "skip" else None], [pool])
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet)
+    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
     if corpus.given_vectors is not None:
         raise DataError(f"{corpus.name}: holds vectors already, so there is nothing to derive from it.")
     report_skipped([corpus], listed)
@@ -46,11 +63,13 @@ def load_texts(pool: str, schema: str | None, columns: str | None, on_bad_row: s
 @click.argument("pool")
 @side_option("all")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@storage_option
 @data_options
 def embed_command(
     pool: str,
     side: str,
     embedder: str,
+    storage: str,
     schema: str | None,
     columns: str | None,
     on_bad_row: str,
@@ -66,10 +85,11 @@ def embed_command(
     """
     prepare(cache, quiet)
     where = cache_in_use()
-    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet)
+    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet, storage)
     for one in _wanted(side):
         n, d = corpus.vectors(one, embedder).shape
-        say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions in {where}", quiet)
+        half = "" if storage == "float32" else f", {storage},"
+        say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions{half} in {where}", quiet)
 
 
 @click.command("tokenize")

@@ -4,17 +4,26 @@ Every result is the same on any block size and any number of threads: float32 ma
 float64 arithmetic on the few that matter decides.
 """
 
-from variegate.geometry.copies import distinct_rows
-from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
+from variegate.geometry.copies import copies, distinct_rows
+from variegate.geometry.cosine import (
+    UnitRows,
+    coarse_unit_rows,
+    cosine_distance_rows,
+    largest_cosine,
+    row_lengths,
+    similar_pairs,
+    unit_rows,
+)
 from variegate.geometry.device import use_device
 from variegate.geometry.duplicates import NearDuplicates, near_duplicates
 from variegate.geometry.kmeans import KMeans, assign, kmeans
+from variegate.geometry.memory import bytes_a_block, entries_allowed, memory_allowed, use_memory
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
 from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
 from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
-from variegate.geometry.vectors import centre_of, centred_on, exact_squared_distances, faulty_rows
+from variegate.geometry.vectors import centre_of, centred_on, exact_products, exact_squared_distances, faulty_rows, row_blocks
 
 __all__ = [
     "KMeans",
@@ -23,26 +32,36 @@ __all__ = [
     "NearestOthers",
     "Novelty",
     "PairStatistic",
+    "UnitRows",
     "assign",
+    "bytes_a_block",
     "centre_of",
     "centred_on",
+    "coarse_unit_rows",
+    "copies",
     "cosine_distance_rows",
     "cosine_spectrum",
     "density",
     "distinct_rows",
+    "entries_allowed",
     "exact_novelty",
+    "exact_products",
     "exact_squared_distances",
     "faulty_rows",
     "kmeans",
     "largest_cosine",
+    "memory_allowed",
     "near_duplicates",
     "nearest",
     "over_pairs",
     "proximity_weights",
+    "row_blocks",
+    "row_lengths",
     "shared",
     "sharing",
     "similar_pairs",
     "typical_neighbour_distance",
     "unit_rows",
     "use_device",
+    "use_memory",
 ]

@@ -6,6 +6,7 @@ import numpy as np
 
 from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
+from variegate.geometry.memory import entries_allowed
 from variegate.geometry.mutual import lowest_among
 from variegate.geometry.screen import Screen
 from variegate.geometry.threads import Threads
@@ -21,6 +22,8 @@ SPARE = 4
 AGAIN_ROWS, FEWEST_POINTS, MOST_POINTS = 256, 64, 8192
 # Of copies that are ranked together.
 PAIRS = 1 << 20
+# Bytes of the memory allowed for each neighbour that is held: 16 that it takes, and several times that while it is looked for.
+NEIGHBOUR_SHARE = 128
 # Share of a vector's length by which it moves when a model computes it in another batch or on another device.
 ROUNDING = 1e-5
 # Added to a mean squared distance before it divides [N].
@@ -172,9 +175,14 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, 
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
             "reference or a smaller k."
         )
-    squared, _ = nearest(queries, points, k + 1, points_at=points_at)
-    with np.errstate(over="ignore"):
-        sigma = np.asarray((squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta)
+    sigma = np.empty(len(queries))
+    # All neighbours of all rows at once would be n x k numbers; where they are allowed, products are saved.
+    together = entries_allowed(NEIGHBOUR_SHARE * (k + 1))
+    for start, stop in blocks(len(queries), max(QUERY_ROWS, together)):
+        here = points_at if stop - start == len(queries) else None
+        squared, _ = nearest(queries[start:stop], points, k + 1, points_at=here)
+        with np.errstate(over="ignore"):
+            sigma[start:stop] = (squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta
     if not np.isfinite(sigma).all():
         raise DataError(f"With beta = {beta} some densities are beyond all numbers. Pass a smaller beta.")
     return sigma

@@ -9,7 +9,7 @@ import numpy as np
 from variegate.geometry.cosine import unit_rows
 from variegate.geometry.device import set_own, sort_rows, to_numpy
 from variegate.geometry.pairs import PairStatistic
-from variegate.geometry.vectors import Floats, Ints, Matrix, blocks
+from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, row_blocks
 
 __all__ = ["Novelty", "exact_novelty", "proximity_weights"]
 
@@ -77,7 +77,7 @@ def exact_novelty(vectors: Matrix, rows: Ints, sigma: Floats, *, alpha: float) -
     distances = np.empty(n)
     for at, row in enumerate(rows.tolist()):
         own = unit_rows(vectors[row : row + 1])
-        for start, stop in blocks(n, COLUMNS):
+        for start, stop in row_blocks(vectors):
             difference = unit_rows(vectors[start:stop]) - own
             distances[start:stop] = 0.5 * np.einsum("nd,nd->n", difference, difference)
         distances.sort()

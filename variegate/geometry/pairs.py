@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variegate.geometry.cosine import cosine_distance_rows, unit_rows
+from variegate.geometry.cosine import cosine_distance_rows, row_lengths, unit_rows
 from variegate.geometry.device import least, set_own, smallest, to_numpy
-from variegate.geometry.vectors import BLOCK_BYTES, Matrix, blocks
+from variegate.geometry.memory import bytes_a_block
+from variegate.geometry.vectors import Floats, Matrix, blocks
 
 __all__ = ["MeanL2", "NearestOthers", "PairStatistic", "over_pairs"]
 
-ROWS = 8192
 # Lengths that agree to this much count as equal: float32 could not tell the difference in a distance.
 SAME_LENGTH = 1e-6
 
@@ -37,13 +37,13 @@ class PairStatistic(ABC):
         """Return what a metric makes of it, after all rows were seen."""
 
 
-def over_pairs(vectors: Matrix, statistics: Sequence[PairStatistic], block_bytes: int = BLOCK_BYTES) -> None:
+def over_pairs(vectors: Matrix, statistics: Sequence[PairStatistic], block_bytes: int | None = None) -> None:
     """Show every pair of rows to all statistics, in one pass.
 
     Args:
         vectors: (n, d), no zero rows.
         statistics: what gathers; results are taken from them afterwards.
-        block_bytes: memory for one block of distances.
+        block_bytes: memory for one block of distances; by default what :func:`use_memory` allows.
     """
     careful = [one for one in statistics if not one.spoils]
     spoiling = [one for one in statistics if one.spoils]
@@ -62,31 +62,40 @@ class NearestOthers(PairStatistic):
     Float32 finds the rows, and their distances are computed again in float64, so that they do not depend on blocks or threads.
 
     Attributes:
-        distances: (n, k) float64, ascending.
+        k: how many.
+        least: (n,) float64, the distance to the nearest.
+        mean: (n,) float64, the mean distance to the k nearest.
         rows: (n,) the nearest other row, the first of equals.
     """
 
     def __init__(self, vectors: Matrix, k: int) -> None:
-        self.vectors = vectors
-        self.distances = np.empty((len(vectors), k))
+        self.vectors, self.k = vectors, k
+        self.least, self.mean = np.empty(len(vectors)), np.empty(len(vectors))
         self.rows = np.empty(len(vectors), np.int64)
 
     def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
-        k = self.distances.shape[1]
         set_own(distances, rows, np.inf)
         self.rows[rows] = least(distances)[1]
-        at = self.rows[rows, None] if k == 1 else to_numpy(smallest(distances, k))
+        at = self.rows[rows, None] if self.k == 1 else to_numpy(smallest(distances, self.k))
         set_own(distances, rows, 0)
-        own = np.arange(rows.start, rows.stop)
-        for start, stop in blocks(len(own), max(1, ROWS // k)):
-            left = unit_rows(self.vectors[own[start:stop]])[:, None]
-            difference = left - unit_rows(self.vectors[at[start:stop].ravel()]).reshape(stop - start, k, -1)
-            self.distances[own[start:stop]] = np.sort(0.5 * np.einsum("nkd,nkd->nk", difference, difference), axis=1)
+        exact = self._exact(rows.start, at.ravel()).reshape(at.shape)
+        # Sorted, so that their sum does not depend on the order in which they were found.
+        exact.sort(axis=1)
+        self.least[rows], self.mean[rows] = exact[:, 0], exact.mean(axis=1)
 
     def value(self) -> float:
         """Return the mean distance."""
-        return float(self.distances.mean())
+        return float(self.mean.mean())
+
+    def _exact(self, start: int, others: Any) -> Floats:
+        """Return the distances of the rows from `start` on to k others each, one row's after the other's."""
+        out = np.empty(len(others))
+        own = start + np.arange(len(others)) // self.k
+        for low, high in blocks(len(others), max(1, bytes_a_block() // (32 * self.vectors.shape[1]))):
+            difference = unit_rows(self.vectors[own[low:high]]) - unit_rows(self.vectors[others[low:high]])
+            out[low:high] = 0.5 * np.einsum("pd,pd->p", difference, difference)
+        return out
 
 
 class MeanL2(PairStatistic):
@@ -96,10 +105,7 @@ class MeanL2(PairStatistic):
     """
 
     def __init__(self, vectors: Matrix) -> None:
-        n = len(vectors)
-        lengths = np.empty(n)
-        for start, stop in blocks(n, ROWS):
-            lengths[start:stop] = np.linalg.norm(np.asarray(vectors[start:stop], np.float64), axis=1)
+        lengths = row_lengths(vectors)
         self.lengths = lengths.astype(np.float32)
         self.held: Any = self.lengths
         self.alike = float(lengths.max() - lengths.min()) <= SAME_LENGTH * float(lengths.max())

@@ -6,11 +6,9 @@ import numpy as np
 
 from variegate.geometry.cosine import unit_rows
 from variegate.geometry.sharing import shared
-from variegate.geometry.vectors import Floats, Matrix, blocks
+from variegate.geometry.vectors import Floats, Matrix, row_blocks
 
 __all__ = ["cosine_spectrum"]
-
-ROWS = 8192
 
 
 @shared
@@ -28,7 +26,7 @@ def cosine_spectrum(vectors: Matrix) -> Floats:
         moment = unit @ unit.T
     else:
         moment = np.zeros((d, d))
-        for start, stop in blocks(n, ROWS):
+        for start, stop in row_blocks(vectors):
             unit = unit_rows(vectors[start:stop])
             moment += unit.T @ unit
     return np.asarray(np.linalg.eigvalsh(moment))

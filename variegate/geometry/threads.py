@@ -7,14 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
+from variegate.geometry.memory import entries_allowed
+
 __all__ = ["Threads"]
+
+# What each thread may hold: a few blocks of a few megabytes.
+BYTES = 32 << 20
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 class Threads:
-    """As many threads as matrix products have elsewhere, for as long as the block lasts; products inside have one each.
+    """As many threads as matrix products have elsewhere (and memory allows); products inside the block have one each.
 
     numpy works on one core but in its products, and the threads of a product wait for each other busily: many small ones, on a
     machine that has other work too, take several times as long as they should. Here each thread has blocks of its own.
@@ -27,7 +32,8 @@ class Threads:
         from threadpoolctl import ThreadpoolController
 
         self._products = ThreadpoolController().select(user_api="blas")
-        self.count = max((library.num_threads for library in self._products.lib_controllers), default=1)
+        most = max((library.num_threads for library in self._products.lib_controllers), default=1)
+        self.count = max(1, min(most, entries_allowed(BYTES)))
         self._executor: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Threads:

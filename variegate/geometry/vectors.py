@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.geometry.memory import bytes_a_block
+
 __all__ = [
     "Floats",
     "Ints",
@@ -14,18 +16,21 @@ __all__ = [
     "blocks",
     "centre_of",
     "centred_on",
+    "exact_products",
     "exact_squared_distances",
     "faulty_rows",
     "growing_blocks",
+    "row_blocks",
 ]
 
 Matrix = NDArray[Any]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Bytes of float32 distances held at once; the only large temporary of all the blocked code.
-BLOCK_BYTES = 64 << 20
+# Rows looked at together, at most; fewer where they are long.
 ROWS = 8192
+# Rows whose float64 values stay in a processor's cache.
+CACHED_ROWS = 512
 # Lengths beyond these lose themselves when float32 squares them.
 SHORTEST, LONGEST = 1e-15, 1e15
 
@@ -33,6 +38,12 @@ SHORTEST, LONGEST = 1e-15, 1e15
 def blocks(rows: int, size: int) -> list[tuple[int, int]]:
     """Return the (start, stop) of consecutive blocks of at most `size` rows."""
     return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def row_blocks(vectors: Matrix) -> list[tuple[int, int]]:
+    """Return the (start, stop) of blocks of rows whose float64 values fit into a block."""
+    n, d = vectors.shape
+    return blocks(n, max(1, min(ROWS, bytes_a_block() // (8 * d))))
 
 
 def growing_blocks(rows: int, first: int, size: int) -> list[tuple[int, int]]:
@@ -47,7 +58,7 @@ def growing_blocks(rows: int, first: int, size: int) -> list[tuple[int, int]]:
 def faulty_rows(vectors: Matrix) -> tuple[Ints, Ints]:
     """Return which rows are zero (or next to it) and which hold values that are not finite (or too large to be squared)."""
     zero, infinite = [], []
-    for start, stop in blocks(len(vectors), ROWS):
+    for start, stop in row_blocks(vectors):
         block = np.asarray(vectors[start:stop])
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = np.sqrt(np.square(block, dtype=np.float64).sum(axis=1))
@@ -59,11 +70,11 @@ def faulty_rows(vectors: Matrix) -> tuple[Ints, Ints]:
 def centre_of(vectors: Matrix) -> tuple[Floats, float]:
     """Return the mean vector, shape (d,), and the root mean square distance of the rows from it."""
     total = np.zeros(vectors.shape[1])
-    for start, stop in blocks(len(vectors), ROWS):
+    for start, stop in row_blocks(vectors):
         total += np.sum(vectors[start:stop], axis=0, dtype=np.float64)
     mean = total / len(vectors)
     squares = 0.0
-    for start, stop in blocks(len(vectors), ROWS):
+    for start, stop in row_blocks(vectors):
         squares += float(np.square(vectors[start:stop] - mean).sum())
     return mean, float(np.sqrt(squares / len(vectors)))
 
@@ -74,7 +85,7 @@ def centred_on(vectors: Matrix, centre: Floats) -> NDArray[np.float32]:
     Distances do not change when all is moved, and small coordinates lose less in float32.
     """
     out = np.empty(vectors.shape, np.float32)
-    for start, stop in blocks(len(vectors), ROWS):
+    for start, stop in row_blocks(vectors):
         np.subtract(vectors[start:stop], centre, out=out[start:stop], casting="same_kind")
     return out
 
@@ -83,8 +94,20 @@ def exact_squared_distances(left: Matrix, right: Matrix, at_left: Ints, at_right
     """Return the squared L2 distance of given pairs of rows, in float64, shape (pairs,)."""
     out = np.empty(len(at_left))
     # Few enough to stay in a processor's cache.
-    step = max(1, BLOCK_BYTES // (256 * left.shape[1]))
+    step = max(1, bytes_a_block() // (256 * left.shape[1]))
     for start, stop in blocks(len(at_left), step):
         difference = np.asarray(left[at_left[start:stop]], np.float64) - right[at_right[start:stop]]
         out[start:stop] = np.einsum("pd,pd->p", difference, difference)
+    return out
+
+
+def exact_products(vectors: Matrix, direction: Floats) -> Floats:
+    """Return the product of each row with one vector, in float64, shape (n,), without a float64 copy of the matrix."""
+    n, d = vectors.shape
+    out = np.empty(n)
+    wide = np.empty((min(CACHED_ROWS, n), d))
+    for start, stop in blocks(n, CACHED_ROWS):
+        part = wide[: stop - start]
+        part[:] = vectors[start:stop]
+        np.dot(part, direction, out=out[start:stop])
     return out

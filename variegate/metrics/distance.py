@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import MeanL2, NearestOthers, over_pairs, unit_rows
+from variegate.geometry import MeanL2, NearestOthers, over_pairs, row_blocks, unit_rows
 
 __all__ = ["distsum_cosine", "distsum_l2", "distsum_l2_over_pairs", "knn_distance", "knn_over_pairs"]
-
-ROWS = 8192
 
 
 def distsum_cosine(x: NDArray[Any]) -> float:
@@ -39,8 +37,8 @@ def distsum_cosine(x: NDArray[Any]) -> float:
     n = len(x)
     _at_least_two("distsum_cosine", n)
     total = np.zeros(x.shape[1])
-    for start in range(0, n, ROWS):
-        total += unit_rows(x[start : start + ROWS]).sum(axis=0)
+    for start, stop in row_blocks(x):
+        total += unit_rows(x[start:stop]).sum(axis=0)
     # For equal rows rounding leaves a trace below zero, which no mean of distances can be.
     return max(0.0, float((n - total @ total / n) / (n - 1)))
 

@@ -232,14 +232,14 @@ def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference
     from variegate.views.clusters import is_clustering
     from variegate.views.tags import is_fitted
 
-    embedder = "given vectors" if corpus.given_vectors is not None else settings.embedder
+    made_by = corpus.made_by(settings.embedder)
     fitted = {"fitted_on": (reference or corpus).name}
     if spec.view == "vectors":
-        return {"embedder": embedder}
+        return made_by
     if spec.view == "tokens":
         return {"tokenizer": settings.tokenizer}
     if spec.view == "topics":
-        return {"topics": settings.topics} | ({"embedder": embedder, **fitted} if is_clustering(settings.topics) else {})
+        return {"topics": settings.topics} | ({**made_by, **fitted} if is_clustering(settings.topics) else {})
     if spec.view == "tags":
         return {"tags": settings.tags} | (fitted if is_fitted(settings.tags) else {})
     return {}

@@ -61,7 +61,7 @@ def sample_scores(
     sizes = np.bincount(group, minlength=len(x))
     scores: dict[str, NDArray[Any]] = {
         "novelty": novel.result(),
-        "nearest_distance": nearest.distances[:, 0],
+        "nearest_distance": nearest.least,
         "nearest_row": corpus.numbers[nearest.rows],
         "duplicate_group": corpus.numbers[group],
         "group_size": sizes[group],

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import cosine_spectrum
+from variegate.geometry import cosine_spectrum, row_blocks
 from variegate.metrics.entropy import hill_number
 
 __all__ = ["log_det", "radius", "vendi_score"]
 
-ROWS = 8192
 LOG_DET_EPSILON = 1e-6
 
 
@@ -102,11 +101,10 @@ def radius(x: NDArray[Any]) -> float:
     # Measured from the first row, so that rows which are all equal have a spread of exactly 0.
     first = np.asarray(x[0], np.float64)
     sums, squares = np.zeros(len(first)), np.zeros(len(first))
-    for start in range(0, n, ROWS):
-        moved = x[start : start + ROWS] - first
-        sums += moved.sum(axis=0)
+    for start, stop in row_blocks(x):
+        sums += (x[start:stop] - first).sum(axis=0)
     mean = sums / n
-    for start in range(0, n, ROWS):
-        squares += np.square(x[start : start + ROWS] - first - mean).sum(axis=0)
+    for start, stop in row_blocks(x):
+        squares += np.square(x[start:stop] - first - mean).sum(axis=0)
     variances = squares / n
     return float(np.exp(np.log(variances).mean() / 2)) if variances.all() else 0.0

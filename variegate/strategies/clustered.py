@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import kmeans, unit_rows
+from variegate.geometry import bytes_a_block, kmeans, unit_rows
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
@@ -17,7 +17,7 @@ __all__ = ["k_means", "semdedup"]
 Ints = NDArray[np.int64]
 
 CLUSTERS = 100
-# Of a cluster, whose similarities are looked at together.
+# Of a cluster, whose similarities are looked at together, at most.
 ROWS = 1024
 # Of rows, whose similarity is computed once more together.
 PAIRS = 1 << 14
@@ -125,10 +125,11 @@ def semdedup(
         rows = np.flatnonzero(found.labels == cluster)
         rows = rows[np.lexsort((rows, key[rows], ~owned[rows]))]
         unit = unit_rows(x[rows])
-        for start in range(0, len(rows), ROWS):
-            block = unit[start : start + ROWS] @ unit[: start + ROWS].T
-            earlier = np.arange(block.shape[1]) < np.arange(start, start + len(block))[:, None]
-            redundancy[rows[start : start + ROWS]] = _largest(np.where(earlier, block, -np.inf), unit, start)
+        step = max(1, min(ROWS, bytes_a_block() // (8 * max(1, len(rows)))))
+        for start in range(0, len(rows), step):
+            block = unit[start : start + step] @ unit[: start + step].T
+            block[np.arange(block.shape[1]) >= np.arange(start, start + len(block))[:, None]] = -np.inf
+            redundancy[rows[start : start + step]] = _largest(block, unit, start)
     order = np.lexsort((np.arange(len(x)), redundancy))
     if threshold is not None:
         order = order[redundancy[order] <= threshold + 1e-12]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
-from variegate.geometry import unit_rows
+from variegate.geometry import UnitRows, exact_products, row_lengths
 from variegate.progress import track
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.room import Room
@@ -31,9 +31,11 @@ def dpp(
 ) -> Picks:
     """Choose rows whose vectors span the largest volume: greedy MAP of a DPP with the cosine kernel.
 
-    Each pick maximises the log-determinant of the picks' kernel, by an incremental Cholesky factor: O(n) a pick and earlier
-    pick. A kernel of rank r has no volume in more than r rows, so at most r can be chosen, less those that are owned. Under a
-    budget of tokens picks go by volume alone: the logarithm of a unit kernel's volume falls, so there is no gain per token.
+    Each pick maximises the log-determinant of the picks' kernel. The kernel's Cholesky factor is the rows' coordinates along the
+    picks made orthogonal to each other: a pick takes one product of the vectors with one direction, and the directions are all
+    that is kept. A kernel of rank r has no volume in more than r rows, so at most r can be chosen, less those that are owned.
+    Under a budget of tokens picks go by volume alone: the logarithm of a unit kernel's volume falls, so there is no gain per
+    token.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -52,17 +54,22 @@ def dpp(
     Reference: Chen, Zhang & Zhou 2018, "Fast greedy MAP inference for determinantal point process".
     """
     room = Room.of(room, len(x), size)
-    kernel_rows = unit_rows(x) * (1.0 if quality is None else np.exp(quality)[:, None])
-    left = np.einsum("nd,nd->n", kernel_rows, kernel_rows)
+    worth = np.ones(len(x)) if quality is None else np.exp(quality)
+    unit, scale = UnitRows(x), worth / row_lengths(x)
+    left = worth * worth
     largest = float(left.max())
-    factors = np.empty((min(len(room.owned) + room.size, *x.shape), len(x)))
+    directions = np.empty((min(len(room.owned) + room.size, *x.shape), x.shape[1]))
     count = 0
 
     def span(row: int) -> None:
         nonlocal count
-        new = (kernel_rows @ kernel_rows[row] - factors[:count, row] @ factors[:count]) / np.sqrt(left[row])
-        factors[count] = new
-        left[:] -= new * new
+        new, earlier = unit[row : row + 1][0], directions[:count]
+        # Once more, since a row close to the span of the others leaves mostly rounding the first time.
+        for _ in range(2):
+            new -= (earlier @ new) @ earlier
+        directions[count] = new / np.linalg.norm(new)
+        along = exact_products(x, directions[count]) * scale
+        left[:] -= along * along
         count += 1
 
     for row in room.owned.tolist():
@@ -76,7 +83,7 @@ def dpp(
         while not room.full:
             free = np.flatnonzero(room.open)
             row = start.pop() if start else lowest_of_best(free, left[free], largest)
-            if left[row] <= FLAT or count == len(factors):
+            if left[row] <= FLAT or count == len(directions):
                 owned = f" beside the {len(room.owned)} owned" if len(room.owned) else ""
                 raise DataError(
                     f"dpp can choose {room.had(len(picks))} of this pool{owned}, not {room.asked}: the kernel has no volume "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
-from variegate.geometry import centre_of, centred_on, exact_squared_distances, unit_rows
+from variegate.geometry import UnitRows, centre_of, centred_on, exact_squared_distances
 from variegate.progress import track
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.room import Room
@@ -52,7 +52,7 @@ def k_center(
     if metric not in ("euclidean", "cosine"):
         raise bad_parameter("metric", "k_center", "'euclidean' or 'cosine'", metric)
     # On unit vectors the squared distance is twice the cosine distance, so both orders are one.
-    points = unit_rows(x) if metric == "cosine" else x
+    points: Any = UnitRows(x) if metric == "cosine" else x
     room = Room.of(room, len(x), size)
     covered = _Covered(points, room)
     owned = len(room.owned)
@@ -79,7 +79,7 @@ class _Covered:
     they must be, one product does it for all the centres that came since.
     """
 
-    def __init__(self, points: NDArray[Any], room: Room) -> None:
+    def __init__(self, points: Any, room: Room) -> None:
         self.points = points
         centre, scale = centre_of(points)
         self.centred = centred_on(points, centre)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import similar_pairs
+from variegate.geometry import entries_allowed, similar_pairs
 from variegate.strategies.entries import entries_of
 from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
 from variegate.strategies.room import Room
@@ -27,8 +27,9 @@ Sparse = Any
 
 # Chen et al. 2025, appendix A.2.
 THRESHOLD, ALPHA, EXPONENT = 0.9, 1.0, 0.8
-# Of the graph, at 50 bytes while it is built, and of what rows give to tags, at 40 bytes: 1.6 and 5 GiB.
-MOST_IN_GRAPH, MOST_GIVEN = 1 << 25, 1 << 27
+# Bytes of the memory allowed for a pair of neighbours, which takes 50 while the graph is built, and for a pair of a row and a tag
+# that it gives to, which takes 40; both are there at once, so together they stay within it.
+GRAPH_SHARE, GIVEN_SHARE = 256, 64
 ROWS = 8192
 
 
@@ -106,8 +107,8 @@ def mig(
 
     The threshold belongs to the embedder: 0.9 is for E5-Mistral, whose cosines are all large.
 
-    Memory: 50 bytes for each of at most 2^25 pairs of neighbours, and 40 for each of at most 2^27 pairs of a row and a tag
-    that it gives to; more is an error.
+    Memory: 50 bytes for each pair of neighbours, and 40 for each pair of a row and a tag that it gives to. More than the memory
+    allowed (by default 8 GiB: 2^25 and 2^27 pairs) is an error.
 
     Args:
         view: tags of n rows, and the vectors of the tags by ascending tag number, shape (tags, d), no zero rows.
@@ -187,7 +188,7 @@ def tag_shares(vectors: NDArray[Any], threshold: float, alpha: float, shares: st
         # A similarity of 0 is none, also where the threshold allows it.
         real = similarity > 0
         entries += 2 * int(real.sum())
-        _check_entries(entries, MOST_IN_GRAPH, "the graph of tags")
+        _check_entries(entries, GRAPH_SHARE, "the graph of tags")
         ends = low[real].astype(np.int32), high[real].astype(np.int32)
         rows += ends
         others += ends[::-1]
@@ -210,7 +211,7 @@ def _given(tags: Tokens, types: NDArray[Any], worth: Floats, split: bool, graph:
     starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(tags)))])
     if split:
         worth = worth / np.maximum(1, np.diff(starts))
-    _check_entries(int(np.diff(graph.indptr)[tag].sum()), MOST_GIVEN, "what rows give to tags")
+    _check_entries(int(np.diff(graph.indptr)[tag].sum()), GIVEN_SHARE, "what rows give to tags")
     given = csr_array((worth[owner], tag, starts), shape=(len(tags), len(types))) @ graph
     given.eliminate_zeros()
     given.sort_indices()
@@ -231,10 +232,12 @@ def _exp_gain(held: Floats, more: Floats, rate: float) -> Floats:
     return np.asarray(-np.exp(-rate * held) * np.expm1(-rate * more))
 
 
-def _check_entries(entries: int, most: int, what: str) -> None:
+def _check_entries(entries: int, share: int, what: str) -> None:
+    most = entries_allowed(share)
     if entries > most:
         raise DataError(
-            f"mig: {what} would take more than {most:,} entries. Pass a larger threshold: fewer tags are neighbours then."
+            f"mig: {what} would take more than {most:,} entries, all that the memory allows. Pass a larger --memory, or a larger "
+            "threshold: fewer tags are neighbours then."
         )
 
 

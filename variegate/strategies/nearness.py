@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
-from variegate.geometry import unit_rows
+from variegate.geometry import bytes_a_block, coarse_unit_rows, entries_allowed, exact_products, row_lengths, unit_rows
 from variegate.geometry.vectors import blocks
 from variegate.progress import track
 from variegate.strategies.entries import entries_of
@@ -17,15 +18,18 @@ __all__ = ["EXACT_ROWS", "SAMPLE", "Coverage", "coverage_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 # Largest pool whose first picks look at all rows, and how many rows stand for all in a larger one.
 EXACT_ROWS, SAMPLE = 50_000, 4096
 # Rows and columns of a block of similarities.
 ROWS, COLUMNS = 512, 2048
-# Rows and columns where pairs are listed.
-BLOCK = 4096
-# Pairs whose similarities are kept at most, 16 bytes each, and more while they are sorted.
+# Rows and columns where pairs are listed, at most, and the bytes that an entry of such a block takes, ten blocks being allowed.
+BLOCK, BLOCK_ENTRY = 4096, 2.5
+# So many pairs, or fewer, are few: every row counts from there on, and they are listed where there is memory for it.
 PAIRS = 1 << 25
+# Bytes of the memory allowed for a pair that is listed: 12 that it takes, 40 while the lists are made or shortened.
+PAIR_SHARE = 64
 # Pairs whose exact similarities are computed together.
 TOGETHER = 1 << 15
 # Columns by which the number of pairs is guessed.
@@ -40,25 +44,24 @@ class Coverage:
     product of all rows with all, and gains are kept up to date by the lists. A gain is off by at most `slack()`; `exact` says in
     float64 what it is.
 
+    How many pairs may be listed depends on the memory. Where there is too little for the lists, gains stay sums over whole rows,
+    which takes longer; from which pick on all rows count does not depend on it.
+
     Args:
         x: (n, d) vectors, no zero rows.
-        sample: rows that stand for all as long as there are no lists; None for all of them.
-        pairs: how many pairs may be listed.
+        sample: rows that stand for all as long as the pairs that matter are many; None for all of them.
+        pairs: how many pairs are few.
 
     Attributes:
-        before_lists: picks that were taken before there were lists.
+        sampled_picks: picks that were taken while a sample stood for all.
     """
 
     def __init__(self, x: NDArray[Any], sample: Ints | None = None, pairs: int | None = None) -> None:
         self.x, self.n = x, len(x)
-        self.unit, self.norms = np.empty(x.shape, np.float32), np.empty(self.n)
-        for start, stop in blocks(self.n, COLUMNS):
-            self.norms[start:stop] = np.linalg.norm(np.asarray(x[start:stop], np.float64), axis=1)
-            self.unit[start:stop] = unit_rows(x[start:stop])
-        self.sample = np.arange(self.n) if sample is None else sample
-        self.scale = self.n / len(self.sample)
-        self.columns = self.unit if sample is None else self.unit[sample]
-        self.pairs = PAIRS if pairs is None else pairs
+        self.unit, self.norms = coarse_unit_rows(x), row_lengths(x)
+        self._drawn = sample
+        self.few = PAIRS if pairs is None else pairs
+        self.listed = min(self.few, entries_allowed(PAIR_SHARE))
         # What a float32 product of unit vectors of this dimension can be off by.
         self.error = 2e-7 + 1e-7 * x.shape[1] ** 0.5
         self._probes = np.unique(np.linspace(0, self.n - 1, min(PROBES, self.n)).astype(np.int64))
@@ -67,7 +70,8 @@ class Coverage:
     def start_with(self, rows: Ints) -> None:
         """Forget all picks but these."""
         self.best = np.zeros(self.n)
-        self.count = self.before_lists = len(rows)
+        self._count_rows(self._drawn)
+        self.count = self.sampled_picks = len(rows)
         self.lists: _Lists | None = None
         self._new = False
         self._tried = 0
@@ -132,7 +136,8 @@ class Coverage:
                 self._new = True
             return touched
         self.best = np.maximum(self.best, self._worth(row)[1])
-        self.before_lists = self.count
+        if len(self.sample) < self.n:
+            self.sampled_picks = self.count
         self._list_if_few()
         return None
 
@@ -143,13 +148,13 @@ class Coverage:
 
     def about(self) -> tuple[dict[str, Any], list[str]]:
         """Return what the record and the user should know of the sample, if there is one."""
-        if len(self.sample) == self.n:
+        if self._drawn is None:
             return {}, []
         note = (
-            f"the first {self.before_lists:,} picks were the best for {len(self.sample):,} rows drawn from the {self.n:,}, all "
+            f"the first {self.sampled_picks:,} picks were the best for {len(self._drawn):,} rows drawn from the {self.n:,}, all "
             "later ones for all rows; a larger exact_rows makes every pick exact, in more time"
         )
-        return {"sampled_picks": self.before_lists}, [note]
+        return {"sampled_picks": self.sampled_picks}, [note]
 
     def similarities(self, left: Ints, right: Ints) -> Floats:
         """Return the cosine similarity of given pairs of rows in float64, each by itself."""
@@ -166,25 +171,31 @@ class Coverage:
         if self.lists is not None:
             return float(self.exact(np.array([row]))[0]), self.best
         if self._next is None or self._next[0] != row:
-            near = np.empty(self.n)
-            own = self._exact_unit(slice(row, row + 1))[0]
-            for start, stop in blocks(self.n, COLUMNS):
-                near[start:stop] = np.asarray(self.x[start:stop], np.float64) @ own
-            near /= self.norms
-            self._next = row, near
+            self._next = row, exact_products(self.x, self._exact_unit(slice(row, row + 1))[0]) / self.norms
         return float(np.maximum(self._next[1] - self.best, 0).sum()), self._next[1]
 
+    def _count_rows(self, rows: Ints | None) -> None:
+        """Let gains be sums over some rows, which stand for all; None for all."""
+        self.sample = np.arange(self.n) if rows is None else rows
+        self.scale = self.n / len(self.sample)
+        self.columns = self.unit if rows is None else self.unit[rows]
+
     def _list_if_few(self) -> None:
-        """List the pairs that matter, once they are few enough."""
+        """Once the pairs that matter are few, let all rows count, and list the pairs if there is memory for it."""
         # Guessed after each tenth more picks.
         if self.count < 1.1 * self._tried:
             return
         self._tried = self.count
         near = self.unit @ self.unit[self._probes].T
         guess = float((near > self.best[self._probes] - self.error).sum()) * self.n / len(self._probes)
-        if guess > 0.8 * self.pairs:
+        if guess > 0.8 * self.few:
             return
-        found = _pairs_above(self.unit, (self.best - self.error).astype(np.float32), self.pairs)
+        few, found = _pairs_above(self.unit, (self.best - self.error).astype(np.float32), self.few, self.listed)
+        if not few:
+            return
+        if len(self.sample) < self.n:
+            self._count_rows(None)
+            self._new = True
         if found is not None:
             self.lists, self._new, self._next = _Lists(self, *found), True, None
 
@@ -261,16 +272,26 @@ class _Lists:
         self._keep(csr_array((self.near[keep], self.rows[keep], starts), shape=self.by_column.shape), cover)
 
 
-def _pairs_above(
-    unit: NDArray[np.float32], least: NDArray[np.float32], most: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]] | None:
-    """Return the pairs (column, row, similarity) that are more similar than the column's least; None if they are too many."""
-    columns, rows, values, count = [], [], [], 0
+def _pairs_above(unit: NDArray[np.float32], least: NDArray[np.float32], most: int, listed: int) -> tuple[bool, Pairs | None]:
+    """Find the pairs (column, row, similarity) that are more similar than the column's least.
+
+    Args:
+        unit: (n, d) unit rows.
+        least: (n,) for each column.
+        most: so many at most are few.
+        listed: and so many at most are returned.
+
+    Returns:
+        Whether they are few, and the pairs; None if they are more than are to be returned.
+    """
+    parts: list[Pairs] = []
+    count = 0
+    size = max(1, min(BLOCK, math.isqrt(int(bytes_a_block() / BLOCK_ENTRY))))
     # The same memory again and again: fresh pages cost as much as the product.
-    near_memory, over_memory = np.empty(BLOCK * BLOCK, np.float32), np.empty(BLOCK * BLOCK, bool)
+    near_memory, over_memory = np.empty(size * size, np.float32), np.empty(size * size, bool)
     with track("pairs", len(unit)) as advance:
-        for low, high in blocks(len(unit), BLOCK):
-            for start, stop in blocks(high, BLOCK):
+        for low, high in blocks(len(unit), size):
+            for start, stop in blocks(high, size):
                 shape = high - low, stop - start
                 near, over = (memory[: shape[0] * shape[1]].reshape(shape) for memory in (near_memory, over_memory))
                 np.matmul(unit[low:high], unit[start:stop].T, out=near)
@@ -278,16 +299,20 @@ def _pairs_above(
                 for mirrored in (False, True)[: 1 + (start < low)]:
                     np.greater(near, least[start:stop] if mirrored else least[low:high, None], out=over)
                     at = np.flatnonzero(over)
+                    count += len(at)
+                    if count > min(most, listed):
+                        parts = []
+                        if count > most:
+                            return False, None
+                        continue
                     first, second = np.divmod(at.astype(np.int32), np.int32(shape[1]))
                     first, second = first + np.int32(low), second + np.int32(start)
-                    columns.append(second if mirrored else first)
-                    rows.append(first if mirrored else second)
-                    values.append(near.ravel()[at])
-                    count += len(at)
-            if count > most:
-                return None
+                    parts.append((*((second, first) if mirrored else (first, second)), near.ravel()[at]))
             advance(high - low)
-    return np.concatenate(columns), np.concatenate(rows), np.concatenate(values)
+    if count > listed:
+        return True, None
+    columns, rows, values = zip(*parts, strict=True)
+    return True, (np.concatenate(columns), np.concatenate(rows), np.concatenate(values))
 
 
 def _sums(left: NDArray[Any], columns: NDArray[Any], best: NDArray[Any]) -> Floats:

@@ -102,6 +102,8 @@ def novelselect(
         "density_max": float(sigma.max()),
         "reference_rows": len(points),
     }
+    # Often a copy of most of the vectors, and not needed any more.
+    del points
     notes = []
     start = _first(first, x, sigma, seed, alpha, room, groups)
     if start is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import unit_rows
-from variegate.geometry.vectors import BLOCK_BYTES
+from variegate.geometry.memory import bytes_a_block
 from variegate.strategies.novel_candidates import Candidates
 from variegate.strategies.novel_scores import Scores
 
@@ -30,7 +30,7 @@ class ExactScores:
     def __init__(self, scores: Scores, candidates: Candidates) -> None:
         self.scores, self.candidates = scores, candidates
         most, d = scores.picked.shape
-        self.slots = int(max(1, min(MOST, BLOCK_BYTES // (8 * max(most, 1)))))
+        self.slots = int(max(1, min(MOST, bytes_a_block() // (8 * max(most, 1)))))
         # Each row's weighted distances to its first `counts` picks, ascending.
         self.sorted = np.empty((self.slots, most))
         self.unit = np.empty((self.slots, d))

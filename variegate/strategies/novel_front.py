@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.geometry import bytes_a_block
 from variegate.strategies.first import TIE
 from variegate.strategies.novel_exact import ExactScores
 from variegate.strategies.novel_scores import Lines, Scores
@@ -22,8 +23,6 @@ COARSE = 64
 TOGETHER = 16
 # Rows whose lines are older than this share of the picks are scored in float32 first: their bounds are too loose by now.
 STALE = 1 / 32
-# Bytes of distances held at once.
-BLOCK_BYTES = 64 << 20
 
 
 class Rest:
@@ -95,7 +94,7 @@ class Front:
     def best(self) -> tuple[int, float] | None:
         """Return the row worth most and what it is worth; None where a row outside the front might be worth as much."""
         candidates, count, batch, coarse = self.candidates, self.scores.count, self.batch, COARSE
-        most = max(1, BLOCK_BYTES // (8 * count))
+        most = max(1, bytes_a_block() // (8 * count))
         self.open &= candidates.allows(self.rows)
         limits = np.where(self.open, self.bound * self.worth, -np.inf)
         while True:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import unit_rows
+from variegate.geometry import bytes_a_block, exact_products, row_lengths, unit_rows
 from variegate.progress import track
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.room import Room
@@ -59,8 +59,7 @@ def max_sum(
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
         raise bad_parameter("alpha", "max_sum", "a number in [0, 1]", alpha)
     room = Room.of(room, len(x), size)
-    unit = unit_rows(x)
-    sums = _Sums(unit, unit[room.owned].sum(axis=0), len(room.owned), quality, alpha)
+    sums = _Sums(x, room.owned, quality, alpha)
     picks: list[int] = []
     gained: list[float | None] = []
     start = first_of(first, room, seed, "max_sum", drawn=True)
@@ -87,14 +86,16 @@ class _Sums:
     up to date, however many picks there were.
     """
 
-    def __init__(
-        self, unit: NDArray[np.float64], products_with: NDArray[np.float64], count: int, quality: Any, alpha: float
-    ) -> None:
-        self.unit, self.count, self.quality, self.alpha = unit, count, quality, alpha
-        self.products = unit @ products_with
-        self.new, self.since = np.zeros(unit.shape[1]), 0
+    def __init__(self, x: NDArray[Any], owned: NDArray[np.int64], quality: Any, alpha: float) -> None:
+        self.x, self.lengths = x, row_lengths(x)
+        self.count, self.quality, self.alpha = len(owned), quality, alpha
+        products_with = np.zeros(x.shape[1])
+        for start in range(0, len(owned), ACTIVE):
+            products_with += self._unit(owned[start : start + ACTIVE]).sum(axis=0)
+        self.products = self._products(products_with)
+        self.new, self.since = np.zeros(x.shape[1]), 0
         self.active = np.zeros(0, np.int64)
-        self.active_unit, self.active_products = unit[:0], np.zeros(0)
+        self.active_unit, self.active_products = np.zeros((0, x.shape[1])), np.zeros(0)
         # The best score of the others with the products of that look, then and LONGEST picks later.
         self.others = (np.inf, np.inf)
 
@@ -112,9 +113,10 @@ class _Sums:
 
     def take(self, row: int) -> None:
         """Add a pick."""
-        self.new += self.unit[row]
+        own = self._unit(np.array([row]))[0]
+        self.new += own
         # One thread: for so little work others cost more than they bring.
-        self.active_products += np.einsum("nd,d->n", self.active_unit, self.unit[row])
+        self.active_products += np.einsum("nd,d->n", self.active_unit, own)
         self.since += 1
         self.count += 1
 
@@ -138,7 +140,7 @@ class _Sums:
         return float(chord + (1 - self.alpha) * length / self.count)
 
     def _look_at_all(self, rows: NDArray[np.int64]) -> tuple[int, float]:
-        self.products += self.unit @ self.new
+        self.products += self._products(self.new)
         self.new[:], self.since = 0, 0
         score = self._score(rows, self.products[rows])
         row = lowest_of_best(rows, score)
@@ -149,8 +151,15 @@ class _Sums:
             self.others = (float(score[split[ACTIVE:]].max()), float(self._score(others, products, LONGEST).max()))
         else:
             chosen, self.others = rows, (-np.inf, -np.inf)
-        self.active, self.active_unit, self.active_products = chosen, self.unit[chosen], self.products[chosen]
+        self.active, self.active_unit, self.active_products = chosen, self._unit(chosen), self.products[chosen]
         return row, float(self.count - self.products[row])
+
+    def _unit(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(self.x[rows] / self.lengths[rows, None], np.float64)
+
+    def _products(self, direction: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the product of each row, scaled to length 1, with a vector."""
+        return exact_products(self.x, direction) / self.lengths
 
 
 def repr_filter(
@@ -198,7 +207,7 @@ def repr_filter(
             advance(len(some))
             some = some[room.open[some]]
             unit = unit_rows(x[some])
-            closest = (unit @ kept[:count].T).max(axis=1, initial=-np.inf)
+            closest = _closest(unit, kept[:count])
             among = unit @ unit.T
             for at, row in enumerate(some.tolist()):
                 # Rows that are the same but for rounding are as similar as can be.
@@ -218,3 +227,12 @@ def repr_filter(
             "threshold."
         )
     return Picks(np.array(picks, np.int64), gains)
+
+
+def _closest(rows: NDArray[np.float64], kept: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest product of each row with a kept one, a block of kept ones at a time; -inf where there are none."""
+    closest = np.full(len(rows), -np.inf)
+    step = max(1, bytes_a_block() // (8 * ROWS))
+    for start in range(0, len(kept), step):
+        np.maximum(closest, (rows @ kept[start : start + step].T).max(axis=1), out=closest)
+    return closest

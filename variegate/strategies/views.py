@@ -57,7 +57,7 @@ class ViewSettings:
 
     def params(self, kind: str | None, corpus: Corpus) -> dict[str, Any]:
         """Return which of the settings the view depends on, for the record."""
-        made_by = {"embedder": "given vectors" if corpus.given_vectors is not None else self.embedder}
+        made_by = corpus.made_by(self.embedder)
         if kind == "vectors":
             return {"side": self.side, **made_by}
         if kind == "vectors+tokens":

@@ -20,6 +20,7 @@ from variegate.metrics import Settings, build_views, measure, metric_names, metr
 from variegate.progress import track
 from variegate.storage import whole_file, whole_files
 from variegate.strategies import STRATEGIES, select, tokens_by_side
+from variegate.views.precision import FLOAT32
 
 __all__ = ["Rung", "ladder", "ladder_levels"]
 
@@ -112,6 +113,8 @@ def ladder(
         raise DataError(f"{folder}: cannot be made ({error.strerror}).") from None
     check_writable(folder / f"any{ending}")
     settings = {"pool_sha256": corpus.sha256, "views": views, "metrics": names, "ending": ending, "version": __version__}
+    if corpus.vector_storage != FLOAT32:
+        settings["vector_storage"] = corpus.vector_storage
     rows = _begun(folder, settings)
     if names is not None and any(rung.name not in rows for rung in grid):
         specs = [spec for name in names for spec in metric_specs(name)]

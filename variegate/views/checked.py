@@ -13,9 +13,11 @@ from variegate.errors import DataError, name_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["checked_tag_vectors", "checked_vectors", "digest_texts"]
+__all__ = ["checked_tag_vectors", "checked_vectors", "digest_texts", "digest_vectors", "hash_vectors"]
 
 Vectors = NDArray[np.float32]
+
+CHUNK = 8192
 
 
 def digest_texts(texts: pa.ChunkedArray) -> str:
@@ -26,6 +28,19 @@ def digest_texts(texts: pa.ChunkedArray) -> str:
             data = text.encode()
             hasher.update(len(data).to_bytes(8, "little"))
             hasher.update(data)
+    return hasher.hexdigest()
+
+
+def hash_vectors(vectors: NDArray[Any], hasher: Any) -> None:
+    """Add the values of vectors to a hash, row by row; a memory-mapped file is never held as a whole."""
+    for start in range(0, len(vectors), CHUNK):
+        hasher.update(np.ascontiguousarray(vectors[start : start + CHUNK]).data)
+
+
+def digest_vectors(vectors: NDArray[Any]) -> str:
+    """Return a hash of vectors: of their shape, their type and their values."""
+    hasher = hashlib.sha256(f"{vectors.shape} {vectors.dtype}".encode())
+    hash_vectors(vectors, hasher)
     return hasher.hexdigest()
 
 

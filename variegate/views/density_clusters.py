@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter, missing_extra
-from variegate.geometry import nearest, unit_rows
+from variegate.geometry import coarse_unit_rows, copies, nearest
 
 __all__ = ["OUTLIERS", "umap_hdbscan_labels"]
 
@@ -86,13 +86,11 @@ def umap_hdbscan_labels(
 
 def _different(vectors: NDArray[Any]) -> tuple[Ints, Ints, NDArray[np.float32]]:
     """Return the first row of each direction, ascending (m,), which of them each row equals (n,), and the m as unit rows."""
-    unit = np.ascontiguousarray(unit_rows(vectors), np.float32)
-    keys = unit.view(np.dtype((np.void, unit.strides[0]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse], unit[first[order]]
+    unit = coarse_unit_rows(vectors)
+    same = copies(unit)
+    copy_of = np.empty(len(unit), np.int64)
+    copy_of[same.rows] = np.repeat(np.arange(len(same.first)), np.diff(same.starts))
+    return same.first, copy_of, unit[same.first]
 
 
 def _reduced(unit: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from variegate.errors import ParameterError
 from variegate.views.cache import cached_arrays
 from variegate.views.checked import checked_tag_vectors, digest_texts
+from variegate.views.precision import FLOAT16, FLOAT32, in_half_precision
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDERS", "Embedder", "embed_tags", "embed_texts"]
 
 Vectors = NDArray[np.float32]
+Setting = str | int | float | bool | None
 
 EMBEDDERS = {
     "static": "256-d static LLaMA token vectors of the package wordllama, mean-pooled, unit length; no download, no GPU",
@@ -47,12 +49,19 @@ class Embedder:
         embed: from a list of m texts to (m, d) float32.
     """
 
-    settings: Mapping[str, str | int | float | bool | None]
+    settings: Mapping[str, Setting]
     shard_rows: int
     embed: Callable[[list[str]], Vectors]
 
 
-def embed_texts(texts: pa.ChunkedArray, name: str, digest: str, tokens: Callable[[], Tokens] | None = None) -> Vectors:
+def embed_texts(
+    texts: pa.ChunkedArray,
+    name: str,
+    digest: str,
+    tokens: Callable[[], Tokens] | None = None,
+    storage: str = FLOAT32,
+    where: Callable[[int], str] = "row {}".format,
+) -> NDArray[Any]:
     """Return the vectors of texts, shape (n, d), from the cache where they are there already.
 
     Args:
@@ -60,16 +69,28 @@ def embed_texts(texts: pa.ChunkedArray, name: str, digest: str, tokens: Callable
         name: see `EMBEDDERS`; columns and files are the corpus's affair.
         digest: hash of the texts, part of the cache's key.
         tokens: gives their llama2 tokens, for who has them already.
+        storage: "float32" or "float16"; of the cache's key too, so that the two never mix.
+        where: says which row a text belongs to.
+
+    Raises:
+        DataError: float16 cannot hold a vector; the message names its row.
     """
+    embed: Callable[[int, int], Vectors]
     if name == "static":
-        return _static(texts, digest, tokens or cache(lambda: tokenize_texts(texts, "llama2", digest)))
-    embedder = _by_name(name)
+        embed, settings = _static(tokens or cache(lambda: tokenize_texts(texts, "llama2", digest)))
+        shard_rows = STATIC_SHARD_ROWS
+    else:
+        embedder = _by_name(name)
+        embed = lambda start, stop: embedder.embed(texts.slice(start, stop - start).to_pylist())  # noqa: E731
+        settings, shard_rows = embedder.settings, embedder.shard_rows
+    if storage == FLOAT16:
+        settings = {**settings, "storage": FLOAT16}
 
     def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        return {"vectors": embedder.embed(texts.slice(start, stop - start).to_pylist())}
+        vectors = embed(start, stop)
+        return {"vectors": in_half_precision(vectors, lambda at: where(start + at)) if storage == FLOAT16 else vectors}
 
-    settings = {"content": digest, **embedder.settings}
-    arrays = cached_arrays("vectors", settings, len(texts), embedder.shard_rows, compute, f"embedding ({name})")
+    arrays = cached_arrays("vectors", {"content": digest, **settings}, len(texts), shard_rows, compute, f"embedding ({name})")
     return arrays["vectors"]
 
 
@@ -109,15 +130,11 @@ def _by_name(name: str) -> Embedder:
     return models.sentence_embedder(name)
 
 
-def _static(texts: pa.ChunkedArray, digest: str, tokens: Callable[[], Tokens]) -> Vectors:
+def _static(tokens: Callable[[], Tokens]) -> tuple[Callable[[int, int], Vectors], Mapping[str, Setting]]:
+    """Return what embeds the texts from one number to another, and everything that changes a vector."""
     table, revision = _static_table()
-
-    def compute(start: int, stop: int) -> dict[str, NDArray[Any]]:
-        # The same BPE as the default tokenizer's, so the token ids are shared with every token metric.
-        return {"vectors": _mean_pooled(tokens(), table, start, stop)}
-
-    settings = {"content": digest, "embedder": "static", "revision": revision}
-    return cached_arrays("vectors", settings, len(texts), STATIC_SHARD_ROWS, compute, "embedding (static)")["vectors"]
+    # The same BPE as the default tokenizer's, so the token ids are shared with every token metric.
+    return lambda start, stop: _mean_pooled(tokens(), table, start, stop), {"embedder": "static", "revision": revision}
 
 
 @lru_cache(maxsize=1)
