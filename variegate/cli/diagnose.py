@@ -11,6 +11,7 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -29,6 +30,7 @@ __all__ = ["diagnose_command"]
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many of each kind.")
 @click.option("--clusters", type=click.IntRange(1), metavar="K", help="Regions. [default: 100, fewer for less than 2,000 rows]")
 @device_option
+@neighbours_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
 @data_options
 def diagnose_command(
@@ -47,6 +49,7 @@ def diagnose_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    neighbours: str,
 ) -> None:
     """Say where a data set is not diverse, with example rows.
 
@@ -61,7 +64,7 @@ def diagnose_command(
     from variegate.metrics import diagnose
     from variegate.storage import check_target, whole_file
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, neighbours)
     results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
     if results_to is not None:
         check_target(results_to)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from variegate.cli.options import data_options, device_option, load_reported, prepare, report_skipped, say, side_option
+from variegate.cli.options import (
+    data_options,
+    device_option,
+    load_reported,
+    neighbours_option,
+    prepare,
+    report_skipped,
+    say,
+    side_option,
+)
 from variegate.errors import ParameterError
 
 __all__ = ["ladder_command"]
@@ -28,6 +37,7 @@ __all__ = ["ladder_command"]
 @click.option("--format", "ending", default="jsonl", show_default=True, metavar="KIND", help="jsonl, parquet, json, csv, ...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder of the data sets.")
 @device_option
+@neighbours_option
 @data_options
 def ladder_command(
     pool: str,
@@ -51,6 +61,7 @@ def ladder_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    neighbours: str,
 ) -> None:
     """Write the data sets of a whole grid: strategies x sides x levels x sizes x seeds.
 
@@ -65,7 +76,7 @@ def ladder_command(
     from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, neighbours)
     steps = [float(level) for level in _numbers(levels, "--levels", float)]
     rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)] if sizes else []
     tokens_of_each = [int(budget) for budget in _numbers(budgets, "--budget-tokens", int)] if budgets else []

@@ -13,6 +13,7 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -53,6 +54,7 @@ __all__ = ["measure_command"]
 @click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's scores here as well.")
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
 @device_option
+@neighbours_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
 @data_options
 def measure_command(
@@ -81,6 +83,7 @@ def measure_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    neighbours: str,
 ) -> None:
     """Measure the diversity of one or several data sets, side by side.
 
@@ -96,7 +99,7 @@ def measure_command(
     """
     from variegate.geometry import sharing
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, neighbours)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)

@@ -12,6 +12,7 @@ from variegate.cli.options import (
     data_options,
     device_option,
     load_reported,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -52,6 +53,7 @@ __all__ = ["select_command"]
 @click.option("--match-length", metavar="DATA|pool", help="Choose so that lengths of responses are distributed as in DATA.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @device_option
+@neighbours_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
@@ -91,6 +93,7 @@ def select_command(
     cache: str | None,
     quiet: bool,
     device: str,
+    neighbours: str,
     training: Training,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
@@ -111,7 +114,7 @@ def select_command(
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
-    prepare(cache, quiet, device)
+    prepare(cache, quiet, device, neighbours)
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
 

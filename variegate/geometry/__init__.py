@@ -12,6 +12,7 @@ from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
 from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
 from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
+from variegate.geometry.searches import Search, asked_for, collecting, recorded, use_neighbours
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
 from variegate.geometry.vectors import centre_of, centred_on, exact_squared_distances, faulty_rows
@@ -23,9 +24,12 @@ __all__ = [
     "NearestOthers",
     "Novelty",
     "PairStatistic",
+    "Search",
+    "asked_for",
     "assign",
     "centre_of",
     "centred_on",
+    "collecting",
     "cosine_distance_rows",
     "cosine_spectrum",
     "density",
@@ -39,10 +43,12 @@ __all__ = [
     "nearest",
     "over_pairs",
     "proximity_weights",
+    "recorded",
     "shared",
     "sharing",
     "similar_pairs",
     "typical_neighbour_distance",
     "unit_rows",
     "use_device",
+    "use_neighbours",
 ]

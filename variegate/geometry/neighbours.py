@@ -130,7 +130,8 @@ def _with_copies(d2: Floats, rows: Ints, same: Copies, k: int) -> tuple[Floats, 
 def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) -> Floats:
     """Return the density of the points around each query: 1 / (mean squared distance to k neighbours + 1e-9)^beta [N].
 
-    The nearest point of all is left out first: it is the query itself where the query is among the points.
+    The nearest point of all is left out first: it is the query itself where the query is among the points. Neighbours are
+    approximate after `use_neighbours("approximate")`: where some are missed, the density comes out too low.
 
     Args:
         queries: (n, d).
@@ -151,7 +152,9 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) 
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
             "reference or a smaller k."
         )
-    squared, _ = nearest(queries, points, k + 1)
+    from variegate.geometry.approximate import neighbours_for
+
+    squared, _ = neighbours_for("density", queries, points, k + 1)
     with np.errstate(over="ignore"):
         sigma = np.asarray((squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta)
     if not np.isfinite(sigma).all():
