@@ -11,7 +11,7 @@ import pytest
 import variegate as vg
 from tests.conftest import SAMPLE
 from variegate.cli import main
-from variegate.geometry import collecting, density, near_duplicates, nearest, recorded, sharing, use_neighbours
+from variegate.geometry import collecting, density, near_duplicates, nearest, recorded, sharing, use_device, use_neighbours
 from variegate.geometry.approximate import neighbours_for, recall_of
 from variegate.geometry.graph import Graph, Moved
 from variegate.progress import announce_by
@@ -80,6 +80,19 @@ def test_the_same_on_any_number_of_threads(approximate):
     finally:
         faiss.omp_set_num_threads(before)
     assert found[0] == found[1] == found[2]
+
+
+def test_the_same_with_a_device(approximate):
+    pytest.importorskip("torch")
+    x = clustered(400)
+    expected = searched(x, x, 11)
+    use_device("torch")
+    try:
+        found = searched(x, x, 11)
+    finally:
+        use_device("cpu")
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[2] == expected[2]
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-7])
@@ -198,6 +211,17 @@ def test_small_pools_are_searched_exactly_and_that_is_said(told):
         f"note: {what}: exact neighbours, as quick as approximate ones below 32,768 rows"
         for what in ("near-duplicates", "density")
     ]
+
+
+def test_what_is_the_same_is_told_once(told, tmp_path, capsys):
+    np.save(tmp_path / "pool.npy", clustered(300))
+    command = ["measure", str(tmp_path / "pool.npy"), "--reference", str(tmp_path / "pool.npy"), "--metrics", "novelsum"]
+    try:
+        for _ in range(2):
+            assert main([*command, "--size-matched", "50", "--seeds", "4", "--neighbours", "approximate"]) == 0
+            assert capsys.readouterr().err.count("note: density: exact neighbours") == 1
+    finally:
+        use_neighbours("exact")
 
 
 @pytest.mark.parametrize("how", ["", "exact:3", "approximate:", "approximate:0", "approximate:many", "approximate:-1", "faiss"])

@@ -61,6 +61,7 @@ class Search:
 
 # One for the process, as the device is.
 _asked: Asked | None = None
+_told: set[Search] = set()
 _collected: ContextVar[tuple[list[Search], ...]] = ContextVar("variegate_searches", default=())
 
 
@@ -86,6 +87,7 @@ def use_neighbours(how: str) -> None:
     if kind == "approximate":
         faiss_module()
     _asked = None if how == "exact" else Asked(int(effort) if colon else None)
+    _told.clear()
 
 
 def asked_for() -> Asked | None:
@@ -116,7 +118,10 @@ def collect(search: Search) -> None:
 
 
 def tell(search: Search) -> None:
-    """Tell a person how a search went."""
+    """Tell a person how a search went, once where several went the same way."""
+    if search in _told:
+        return
+    _told.add(search)
     if search.index is None or search.recall is None:
         announce(f"note: {search.purpose}: exact neighbours, as quick as approximate ones below {FEWEST:,} rows")
         return
