@@ -151,7 +151,7 @@ def _group_approximately(vectors: Matrix, radius: float, asked: Asked) -> tuple[
     moved = Moved(vectors)
     kept = 1 - error_share(d)
     graph = Graph(d, effort_for(n, asked.effort))
-    leaders = np.empty(0, np.int64)
+    leaders = np.empty(n, np.int64)
     group = np.full(n, -1, np.int64)
     with track(PURPOSE, n) as advance:
         for start, stop in blocks(n, ROWS):
@@ -164,10 +164,10 @@ def _group_approximately(vectors: Matrix, radius: float, asked: Asked) -> tuple[
             block = np.asarray(vectors[start:stop] - centre, np.float32)
             own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
             new = _group_block(group[start:stop], block, own, start, vectors, radius, radius * radius * (1 + 1e-6))
+            leaders[len(graph) : len(graph) + len(new)] = start + new
             graph.add(stored[new])
-            leaders = np.append(leaders, start + new)
             advance(stop - start)
-    return group, _checked(group, graph, leaders, moved, vectors, radius)
+    return group, _checked(group, graph, leaders[: len(graph)], moved, vectors, radius)
 
 
 def _checked(group: Ints, graph: Graph, leaders: Ints, moved: Moved, vectors: Matrix, radius: float) -> Search:
