@@ -153,7 +153,8 @@ def _with_copies(d2: Floats, rows: Ints, same: Copies, k: int) -> tuple[Floats, 
 def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, points_at: Ints | None = None) -> Floats:
     """Return the density of the points around each query: 1 / (mean squared distance to k neighbours + 1e-9)^beta [N].
 
-    The nearest point of all is left out first: it is the query itself where the query is among the points.
+    The nearest point of all is left out first: it is the query itself where the query is among the points. Neighbours are
+    approximate after `use_neighbours("approximate")`: where some are missed, the density comes out too low.
 
     Args:
         queries: (n, d).
@@ -170,6 +171,9 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, 
     """
     if beta == 0:
         return np.ones(len(queries))
+    from variegate.geometry.approximate import neighbours_for
+    from variegate.geometry.searches import asked_for
+
     if len(points) <= k:
         raise DataError(
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
@@ -177,10 +181,13 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, 
         )
     sigma = np.empty(len(queries))
     # All neighbours of all rows at once would be n x k numbers; where they are allowed, products are saved.
-    together = entries_allowed(NEIGHBOUR_SHARE * (k + 1))
-    for start, stop in blocks(len(queries), max(QUERY_ROWS, together)):
+    together = max(QUERY_ROWS, entries_allowed(NEIGHBOUR_SHARE * (k + 1)))
+    if asked_for() is not None:
+        # A graph is linked once for all queries.
+        together = len(queries)
+    for start, stop in blocks(len(queries), together):
         here = points_at if stop - start == len(queries) else None
-        squared, _ = nearest(queries[start:stop], points, k + 1, points_at=here)
+        squared, _ = neighbours_for("density", queries[start:stop], points, k + 1, points_at=here)
         with np.errstate(over="ignore"):
             sigma[start:stop] = (squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta
     if not np.isfinite(sigma).all():
