@@ -6,8 +6,10 @@ float64 arithmetic on the few that matter decides.
 
 from variegate.geometry.copies import distinct_rows
 from variegate.geometry.cosine import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
-from variegate.geometry.device import use_device
+from variegate.geometry.device import active_device, to_device, use_device
+from variegate.geometry.device import kernels as device_kernels
 from variegate.geometry.duplicates import NearDuplicates, near_duplicates
+from variegate.geometry.held import Held, held
 from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
 from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
@@ -17,22 +19,26 @@ from variegate.geometry.spectrum import cosine_spectrum
 from variegate.geometry.vectors import centre_of, centred_on, exact_squared_distances, faulty_rows
 
 __all__ = [
+    "Held",
     "KMeans",
     "MeanL2",
     "NearDuplicates",
     "NearestOthers",
     "Novelty",
     "PairStatistic",
+    "active_device",
     "assign",
     "centre_of",
     "centred_on",
     "cosine_distance_rows",
     "cosine_spectrum",
     "density",
+    "device_kernels",
     "distinct_rows",
     "exact_novelty",
     "exact_squared_distances",
     "faulty_rows",
+    "held",
     "kmeans",
     "largest_cosine",
     "near_duplicates",
@@ -42,6 +48,7 @@ __all__ = [
     "shared",
     "sharing",
     "similar_pairs",
+    "to_device",
     "typical_neighbour_distance",
     "unit_rows",
     "use_device",

@@ -6,21 +6,22 @@ import numpy as np
 
 from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
-from variegate.geometry.screen import Screen
+from variegate.geometry.screen import Queries, Screen
+from variegate.geometry.screen_half import screen_of
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances, growing_blocks
 from variegate.progress import track
 
 __all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
 
 QUERY_ROWS = 2048
-# Neighbours kept beyond the k asked for, so that few queries need a second look.
-SPARE = 4
 # Queries that get a second look together, and the points that each of them sees first and at most at a time.
 AGAIN_ROWS, FEWEST_POINTS, MOST_POINTS = 256, 64, 8192
 # Of copies that are ranked together.
 PAIRS = 1 << 20
 # Share of a vector's length by which it moves when a model computes it in another batch or on another device.
 ROUNDING = 1e-5
+# Share by which float64 sums of squares may differ with the order of their terms.
+LAST_BITS = 1e-10
 # Added to a mean squared distance before it divides [N].
 DENSITY_EPSILON = 1e-9
 
@@ -43,14 +44,15 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
         fewer than k points lie beyond `beyond`, the rest is infinite, with row -1.
     """
     n, m = len(queries), len(points)
-    screen = Screen(points, beyond)
+    screen = screen_of(queries, points, beyond)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
     unsure = np.zeros(n, bool)
     with track("neighbours", n) as advance:
         for start, stop in blocks(n, QUERY_ROWS):
             block = queries[start:stop]
-            found, floor = screen.lowest(screen.queries(block), min(k + SPARE, m))
-            d2, at = _ranked(block, points, found, beyond)
+            moved = screen.queries(block)
+            found, floor = screen.lowest(moved, min(k + screen.spare, m))
+            d2, at = _ranked(screen, moved, block, points, found, beyond)
             distances[start:stop], rows[start:stop] = d2[:, :k], at[:, :k]
             # An equal distance may belong to a lower row; an infinite floor means that there are no others.
             unsure[start:stop] = (d2[:, k - 1] >= floor) & np.isfinite(floor)
@@ -61,16 +63,16 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
         screen.keep_only(same.first)
         for start, stop in blocks(len(again), AGAIN_ROWS):
             some = again[start:stop]
-            d2, at = _second_look(screen, queries[some], points, distances[some, -1], k, beyond)
+            d2, at = _second_look(screen, queries[some], points, distances[some, -1] * (1 + LAST_BITS), k, beyond)
             distances[some], rows[some] = _with_copies(d2, at, same, k)
     return distances, rows
 
 
-def _ranked(queries: Matrix, points: Matrix, rows: Ints, beyond: float) -> tuple[Floats, Ints]:
+def _ranked(screen: Screen, moved: Queries, queries: Matrix, points: Matrix, rows: Ints, beyond: float) -> tuple[Floats, Ints]:
     """Rank candidates by float64 distance, then by row."""
     n, k = rows.shape
     at = np.repeat(np.arange(n), k)
-    d2 = exact_squared_distances(queries, points, at, np.maximum(rows, 0).ravel()).reshape(n, k)
+    d2 = screen.squared(moved, queries, points, at, np.maximum(rows, 0).ravel()).reshape(n, k)
     gone = rows < 0
     if beyond:
         gone |= d2 <= beyond * beyond
