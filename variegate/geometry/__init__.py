@@ -14,8 +14,10 @@ from variegate.geometry.cosine import (
     similar_pairs,
     unit_rows,
 )
-from variegate.geometry.device import use_device
+from variegate.geometry.device import active_device, to_device, use_device
+from variegate.geometry.device import kernels as device_kernels
 from variegate.geometry.duplicates import NearDuplicates, near_duplicates
+from variegate.geometry.held import Held, held
 from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.memory import bytes_a_block, entries_allowed, memory_allowed, use_memory
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
@@ -27,6 +29,7 @@ from variegate.geometry.spectrum import cosine_spectrum
 from variegate.geometry.vectors import centre_of, centred_on, exact_products, exact_squared_distances, faulty_rows, row_blocks
 
 __all__ = [
+    "Held",
     "KMeans",
     "MeanL2",
     "NearDuplicates",
@@ -35,6 +38,7 @@ __all__ = [
     "PairStatistic",
     "Search",
     "UnitRows",
+    "active_device",
     "asked_for",
     "assign",
     "bytes_a_block",
@@ -46,12 +50,14 @@ __all__ = [
     "cosine_distance_rows",
     "cosine_spectrum",
     "density",
+    "device_kernels",
     "distinct_rows",
     "entries_allowed",
     "exact_novelty",
     "exact_products",
     "exact_squared_distances",
     "faulty_rows",
+    "held",
     "kmeans",
     "largest_cosine",
     "memory_allowed",
@@ -65,6 +71,7 @@ __all__ = [
     "shared",
     "sharing",
     "similar_pairs",
+    "to_device",
     "typical_neighbour_distance",
     "unit_rows",
     "use_device",

@@ -9,7 +9,7 @@ import numpy as np
 
 from variegate.geometry.copies import Copies, copies
 from variegate.geometry.graph import Graph, Moved, effort_for
-from variegate.geometry.neighbours import SPARE, nearest
+from variegate.geometry.neighbours import nearest
 from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, exact_squared_distances
 from variegate.progress import track
@@ -17,6 +17,8 @@ from variegate.progress import track
 __all__ = ["neighbours_for", "recall_of", "sample_of"]
 
 QUERY_ROWS, LINKED_ROWS = 2048, 8192
+# Candidates beyond the k asked for.
+SPARE = 4
 # Queries whose neighbours are found exactly as well.
 SAMPLE, SEED = 512, 0
 

@@ -7,6 +7,8 @@ and here, so results agree to float32 rounding of single distances.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,11 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import ParameterError, missing_extra
+from variegate.progress import announce
 
-__all__ = ["active_device", "least", "set_own", "smallest", "sort_rows", "to_numpy", "use_device"]
+__all__ = [
+    "active_device",
+    "full_float32",
+    "kernels",
+    "least",
+    "set_own",
+    "smallest",
+    "sort_rows",
+    "to_device",
+    "to_numpy",
+    "use_device",
+]
+
+# Bytes sent to the device at a time, so that no second copy of a matrix is made here.
+BLOCK_BYTES = 256 << 20
 
 # One for the process, as the cache folder is.
 _device: Any = None
+# Whether to use the Triton kernels; None for "where they can run". Tests set it.
+_by_kernels: bool | None = None
+_told = False
 
 
 def use_device(name: str) -> None:
@@ -67,6 +87,47 @@ def _has_accelerator() -> bool:
 def active_device() -> Any:
     """Return the PyTorch device that was chosen, None for numpy."""
     return _device
+
+
+def kernels() -> Any:
+    """Return the module of Triton kernels; None on the CPU and without Triton, where PyTorch's own operations do the work."""
+    global _told
+    if _device is None or _by_kernels is False or (_by_kernels is None and _device.type != "cuda"):
+        return None
+    if find_spec("triton") is None:
+        if not _told:
+            announce("the package 'triton' is not installed: PyTorch's own operations do the work of its kernels, more slowly")
+            _told = True
+        return None
+    from variegate.geometry.triton_kernels import kernels as triton_kernels
+
+    return triton_kernels
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Have the device multiply float32 as float32, whatever shortcuts (TF32) the process allows elsewhere: bounds count on it."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def to_device(array: NDArray[Any]) -> Any:
+    """Return a copy of an array on the device, in the array's own type."""
+    import torch
+
+    # PyTorch takes neither foreign byte orders nor memory that may not be written.
+    native = array.dtype.newbyteorder("=")
+    held = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, native)).dtype, device=_device)
+    step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        held[start : start + step] = torch.from_numpy(np.array(array[start : start + step], native))
+    return held
 
 
 def to_numpy(array: Any) -> NDArray[Any]:

@@ -8,7 +8,8 @@ from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
 from variegate.geometry.memory import entries_allowed
 from variegate.geometry.mutual import lowest_among
-from variegate.geometry.screen import Screen
+from variegate.geometry.screen import Queries, Screen
+from variegate.geometry.screen_half import screen_of
 from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances, growing_blocks
 from variegate.progress import track
@@ -16,8 +17,6 @@ from variegate.progress import track
 __all__ = ["density", "nearest", "rounding_distance", "typical_neighbour_distance"]
 
 QUERY_ROWS = 2048
-# Neighbours kept beyond the k asked for, so that few queries need a second look.
-SPARE = 4
 # Queries that get a second look together, and the points that each of them sees first and at most at a time.
 AGAIN_ROWS, FEWEST_POINTS, MOST_POINTS = 256, 64, 8192
 # Of copies that are ranked together.
@@ -26,6 +25,8 @@ PAIRS = 1 << 20
 NEIGHBOUR_SHARE = 128
 # Share of a vector's length by which it moves when a model computes it in another batch or on another device.
 ROUNDING = 1e-5
+# Share by which float64 sums of squares may differ with the order of their terms.
+LAST_BITS = 1e-10
 # Added to a mean squared distance before it divides [N].
 DENSITY_EPSILON = 1e-9
 
@@ -51,20 +52,21 @@ def nearest(
         fewer than k points lie beyond `beyond`, the rest is infinite, with row -1.
     """
     n, m = len(queries), len(points)
-    screen = Screen(points, beyond)
+    screen = screen_of(queries, points, beyond)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
     unsure = np.zeros(n, bool)
-    width = min(k + SPARE, m)
+    width = min(k + screen.spare, m)
 
-    def settle(some: Ints, found: Ints, floor: Floats) -> int:
-        d2, at = _ranked(queries[some], points, found, beyond)
+    def settle(some: Ints, moved: Queries | None, found: Ints, floor: Floats) -> int:
+        d2, at = _ranked(screen, moved, queries[some], points, found, beyond)
         distances[some], rows[some] = d2[:, :k], at[:, :k]
         # An equal distance may belong to a lower row; an infinite floor means that there are no others.
         unsure[some] = (d2[:, k - 1] >= floor) & np.isfinite(floor)
         return len(some)
 
     def look(some: Ints) -> int:
-        return settle(some, *screen.lowest(screen.queries(queries[some]), width))
+        moved = screen.queries(queries[some])
+        return settle(some, moved, *screen.lowest(moved, width))
 
     others = np.arange(n)
     with Threads() as threads:
@@ -73,7 +75,7 @@ def nearest(
         if points_at is not None and screen.device is None and not beyond:
             lowest, floors = lowest_among(screen, width, threads)
             parts = [np.arange(start, stop) for start, stop in blocks(m, QUERY_ROWS)]
-            list(each(lambda part: settle(points_at[part], lowest[part], floors[part]), parts))
+            list(each(lambda part: settle(points_at[part], None, lowest[part], floors[part]), parts))
             others = np.setdiff1d(others, points_at)
         with track("neighbours", len(others)) as advance:
             for count in each(look, [others[start:stop] for start, stop in blocks(len(others), QUERY_ROWS)]):
@@ -84,16 +86,18 @@ def nearest(
         screen.keep_only(same.first)
         for start, stop in blocks(len(again), AGAIN_ROWS):
             some = again[start:stop]
-            d2, at = _second_look(screen, queries[some], points, distances[some, -1], k, beyond)
+            d2, at = _second_look(screen, queries[some], points, distances[some, -1] * (1 + LAST_BITS), k, beyond)
             distances[some], rows[some] = _with_copies(d2, at, same, k)
     return distances, rows
 
 
-def _ranked(queries: Matrix, points: Matrix, rows: Ints, beyond: float) -> tuple[Floats, Ints]:
+def _ranked(
+    screen: Screen, moved: Queries | None, queries: Matrix, points: Matrix, rows: Ints, beyond: float
+) -> tuple[Floats, Ints]:
     """Rank candidates by float64 distance, then by row."""
     n, k = rows.shape
     at = np.repeat(np.arange(n), k)
-    d2 = exact_squared_distances(queries, points, at, np.maximum(rows, 0).ravel()).reshape(n, k)
+    d2 = screen.squared(moved, queries, points, at, np.maximum(rows, 0).ravel()).reshape(n, k)
     gone = rows < 0
     if beyond:
         gone |= d2 <= beyond * beyond

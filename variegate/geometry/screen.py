@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.device import active_device, to_numpy
-from variegate.geometry.vectors import Floats, Ints, Matrix, centre_of, centred_on, growing_blocks
+from variegate.geometry.device import active_device, full_float32, to_numpy
+from variegate.geometry.vectors import (
+    Floats,
+    Ints,
+    Matrix,
+    blocks,
+    centre_of,
+    centred_on,
+    exact_squared_distances,
+    growing_blocks,
+)
 
 __all__ = ["Queries", "Screen", "error_share", "merge_dense", "merge_sparse"]
 
 F32 = NDArray[np.float32]
 
 POINT_ROWS, FIRST_POINTS = 2048, 256
+# Bytes of bounds on a device.
+DEVICE_BYTES = 2 << 30
 # Half the distance of float32 numbers around 1.
 UNIT = 2.0**-24
 # Roundings besides those of the product's sum: of the coordinates when they are moved, of lengths, of sums; and some to spare.
@@ -37,9 +49,15 @@ class Queries:
     """
 
     def __init__(self, rows: Matrix, centre: Floats) -> None:
-        self.doubled = centred_on(rows, centre)
-        self.lengths = np.einsum("nd,nd->n", self.doubled, self.doubled, dtype=np.float64)
+        self.doubled: Any = centred_on(rows, centre)
+        self.lengths: Floats = np.einsum("nd,nd->n", self.doubled, self.doubled, dtype=np.float64)
         self.doubled *= -2
+
+    def part(self, start: int, stop: int) -> Queries:
+        """Return some of the queries."""
+        some = copy(self)
+        some.doubled, some.lengths = self.doubled[start:stop], self.lengths[start:stop]
+        return some
 
 
 class Screen:
@@ -52,7 +70,12 @@ class Screen:
     Args:
         points: (m, d).
         beyond: points that are surely this near to a query, or nearer, are passed over.
+
+    Attributes:
+        spare: how many points to ask :meth:`lowest` for beyond those that are needed, so that few queries need a second look.
     """
+
+    spare = 4
 
     def __init__(self, points: Matrix, beyond: float = 0.0) -> None:
         # Distances do not change when all is moved; small coordinates lose less in float32.
@@ -97,7 +120,8 @@ class Screen:
         if self.device is None:
             bounds = np.matmul(queries.doubled, self.points[start:stop].T, out=out)
         else:
-            bounds = self._moved(queries.doubled) @ self.points[start:stop].T
+            with full_float32():
+                bounds = self._moved(queries.doubled) @ self.points[start:stop].T
         bounds += self.least[start:stop]
         if self.beyond:
             near = self.beyond**2 * (1 - 4 * UNIT) - (1 + self.share) * queries.lengths
@@ -113,12 +137,7 @@ class Screen:
 
     def lowest(self, queries: Queries, k: int) -> tuple[Ints, Floats]:
         """Return the k points with the lowest bounds, (n, k), -1 where there are fewer, and what no other one is below, (n,)."""
-        if self.device is not None:
-            values, found = self.bounds(queries, 0, len(self)).topk(k, dim=1, largest=False)
-            found[values.isinf()] = -1
-            best, rows = to_numpy(values), to_numpy(found)
-        else:
-            best, rows = self._lowest(queries, k)
+        best, rows = self._lowest(queries, k) if self.device is None else self._lowest_on_device(queries, k)
         return rows, best.max(axis=1) + self.offset(queries)
 
     def _lowest(self, queries: Queries, k: int) -> tuple[F32, Ints]:
@@ -137,6 +156,22 @@ class Screen:
                 row, column = np.divmod(flat, stop - start)
                 merge_sparse(best, rows, row, start + column, bounds.ravel()[flat])
         return best, rows
+
+    def _lowest_on_device(self, queries: Queries, k: int) -> tuple[F32, Ints]:
+        n = len(queries.lengths)
+        best, rows = np.empty((n, k), np.float32), np.empty((n, k), np.int64)
+        for start, stop in blocks(n, max(1, DEVICE_BYTES // (4 * len(self)))):
+            values, found = self.bounds(queries.part(start, stop), 0, len(self)).topk(k, dim=1, largest=False)
+            found[values.isinf()] = -1
+            best[start:stop], rows[start:stop] = to_numpy(values), to_numpy(found)
+        return best, rows
+
+    def squared(self, queries: Queries | None, rows: Matrix, points: Matrix, at: Ints, at_points: Ints) -> Floats:
+        """Return the squared distances of given pairs of a query and a point in float64, (pairs,); both also as they are here.
+
+        On the CPU nothing but these rows is needed, and queries may be None.
+        """
+        return exact_squared_distances(rows, points, at, at_points)
 
     def _moved(self, array: NDArray[Any]) -> Any:
         if self.device is None:

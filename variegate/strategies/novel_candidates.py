@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = ["Candidates"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+ROWS = 8192
 
 
 class Candidates:
@@ -39,8 +42,12 @@ class Candidates:
         self.standing[self.representative != np.arange(len(x))] = 2
         # Picks that each row is known to be far from.
         self.passed = np.zeros(len(x), np.int64)
-        parts = [np.linalg.norm(np.asarray(x[at : at + 8192], np.float64), axis=1) for at in range(0, len(x), 8192)]
-        self.norms = np.concatenate(parts)
+
+    @cached_property
+    def norms(self) -> Floats:
+        """The rows' lengths, (n,)."""
+        parts = [np.linalg.norm(np.asarray(self.x[at : at + ROWS], np.float64), axis=1) for at in range(0, len(self.x), ROWS)]
+        return np.concatenate(parts)
 
     def note(self, pick: int) -> None:
         """Take note of a pick."""

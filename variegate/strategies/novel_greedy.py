@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry import NearDuplicates
+from variegate.geometry import NearDuplicates, active_device
 from variegate.geometry.threads import Threads
 from variegate.progress import track
 from variegate.strategies.novel_candidates import Candidates
+from variegate.strategies.novel_device import DeviceScores
+from variegate.strategies.novel_device_front import DeviceFront
 from variegate.strategies.novel_exact import ExactScores
 from variegate.strategies.novel_front import Front, Rest
 from variegate.strategies.novel_scores import Scores
@@ -59,7 +62,11 @@ def greedy(
         The picks, their scores (times their worth), and how many picks keep the spacing from all earlier ones.
     """
     owned, threads = len(room.owned), Threads()
-    scores = Scores(x, sigma, owned + room.size, alpha, density_of, threads)
+    scores: Scores | DeviceScores
+    if active_device() is None:
+        scores = Scores(x, sigma, owned + room.size, alpha, density_of, threads)
+    else:
+        scores = DeviceScores(x, sigma, owned + room.size, alpha, density_of)
     candidates = Candidates(x, groups, spacing, room)
     gains: list[float | None] = []
 
@@ -71,7 +78,7 @@ def greedy(
         take(row)
     if worth is None:
         worth = np.ones(len(x))
-    rest, exact = Rest(scores, worth), ExactScores(scores, candidates)
+    front_of = _fronts(scores, candidates, worth, room, batch)
     size = FRONT
     with threads, track("novelselect", room.size, "picks") as advance:
         if start is not None and not room.full:
@@ -81,7 +88,7 @@ def greedy(
             advance(1)
         while not room.full:
             scores.fold()
-            front = Front(scores, exact, worth, rest, size, batch, len(gains))
+            front = front_of(size, len(gains))
             made = 0
             while made < BLOCK and not room.full and (found := front.best()) is not None:
                 best, score = found
@@ -95,6 +102,17 @@ def greedy(
             size = _next_size(size, made, len(x))
     rows = scores.rows[owned : scores.count].copy()
     return rows, gains, candidates.spaced if candidates.spaced is not None else len(rows)
+
+
+def _fronts(
+    scores: Scores | DeviceScores, candidates: Candidates, worth: Floats, room: Room, batch: int
+) -> Callable[[int, int], Front | DeviceFront]:
+    """Return what makes a front, by its size and the number of picks before it."""
+    if isinstance(scores, DeviceScores):
+        only = DeviceFront(scores, candidates, worth, room, FRONT)
+        return lambda size, made: only.begin(made)
+    rest, exact = Rest(scores, worth), ExactScores(scores, candidates)
+    return lambda size, made: Front(scores, exact, worth, rest, size, batch, made)
 
 
 def _next_size(size: int, made: int, rows: int) -> int:

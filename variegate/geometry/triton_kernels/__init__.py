@@ -1,0 +1,1 @@
+"""Triton kernels, in a package of their own: only `geometry.device.kernels` imports them, where Triton is installed."""
