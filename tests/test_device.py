@@ -10,7 +10,17 @@ import pytest
 import variegate as vg
 from tests.conftest import SAMPLE
 from variegate.cli import main
-from variegate.geometry import MeanL2, NearestOthers, Novelty, largest_cosine, nearest, over_pairs, similar_pairs, use_device
+from variegate.geometry import (
+    MeanL2,
+    NearestOthers,
+    Novelty,
+    largest_cosine,
+    near_duplicates,
+    nearest,
+    over_pairs,
+    similar_pairs,
+    use_device,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -140,3 +150,17 @@ def test_by_the_command_line(tmp_path, capsys):
         assert "The device must be auto, cpu, cuda, cuda:N or torch. Got 'abacus'" in capsys.readouterr().err
     finally:
         use_device("cpu")
+
+
+@pytest.mark.parametrize("together", [7, 1 << 17])
+def test_near_duplicates_are_grouped_alike(together, device, monkeypatch):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(1500, 8)).astype(np.float32)
+    x[700:1400] = x[:700] + rng.choice([0, 1e-7, 1e-3, 0.05], size=(700, 1)) * rng.normal(size=(700, 8))
+    expected = near_duplicates(x, k=4)
+    monkeypatch.setattr("variegate.geometry.leaders.DEVICE_POINTS", together)
+    use_device(device)
+    found = near_duplicates(x, k=4)
+    assert 200 < found.collapsed < 1400
+    assert found.radius == expected.radius
+    np.testing.assert_array_equal(found.representative, expected.representative)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from variegate.geometry.approximate import recall_of, sample_of
+from variegate.geometry.device import active_device
 from variegate.geometry.graph import Graph, Moved, effort_for
+from variegate.geometry.leaders import Leaders, LeadersOnDevice
 from variegate.geometry.neighbours import nearest, rounding_distance, typical_neighbour_distance
 from variegate.geometry.screen import error_share
 from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
@@ -20,11 +20,8 @@ from variegate.progress import track
 
 __all__ = ["NearDuplicates", "near_duplicates"]
 
-F32 = NDArray[np.float32]
-
-# Rows that are grouped together, and representatives that they are compared with together.
-ROWS, LEADERS = 1024, 2048
 PURPOSE = "near-duplicates"
+# Rows that are grouped together.
 ROWS = 1024
 # Representatives that an approximate search looks at for each row, and over how many its recall is taken.
 CANDIDATES, RECALL_AT = 16, 10
@@ -98,36 +95,16 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     # Lower bounds on squared distances come of squared lengths less a share; who is below the screen is measured in float64.
     kept = 1 - error_share(d)
     screen = radius * radius * (1 + 1e-6)
-    leaders = np.empty((n, d), np.float32)
-    norms = np.empty(n, np.float32)
-    rows = np.empty(n, np.int64)
-    count = 0
+    leaders = (Leaders if active_device() is None else LeadersOnDevice)(n, d)
     group = np.full(n, -1, np.int64)
-    local = threading.local()
     with Threads() as threads, track("near-duplicates", n) as advance:
         for start, stop in blocks(n, ROWS):
             block = np.asarray(vectors[start:stop] - centre, np.float32)
             own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
-            doubled, limits = -2 * block, np.nextafter((screen - own.astype(np.float64)).astype(np.float32), np.float32(np.inf))
-
-            def near(part: tuple[int, int], doubled: F32 = doubled, limits: F32 = limits) -> tuple[Ints, Ints]:
-                low, high = part
-                if not hasattr(local, "memory"):
-                    # Fresh pages cost as much as the product.
-                    local.memory = np.empty(ROWS * LEADERS, np.float32)
-                out = local.memory[: len(doubled) * (high - low)].reshape(len(doubled), high - low)
-                bounds = np.matmul(doubled, leaders[low:high].T, out=out)
-                bounds += norms[low:high]
-                at, column = np.divmod(np.flatnonzero((bounds <= limits[:, None]).ravel()), high - low)
-                return at, rows[low:high][column]
-
-            for at, leader in threads.each(near, blocks(count, LEADERS)):
+            for at, leader in leaders.near(block, screen - own.astype(np.float64), threads):
                 _join(group, start, at, leader, vectors, radius)
             new = _group_block(group[start:stop], block, own, start, vectors, radius, screen)
-            leaders[count : count + len(new)] = block[new]
-            norms[count : count + len(new)] = own[new]
-            rows[count : count + len(new)] = start + new
-            count += len(new)
+            leaders.add(block[new], own[new], start + new)
             advance(stop - start)
     return group
 
