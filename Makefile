@@ -51,6 +51,7 @@ docs: $(VENV)/.developed
 
 bench: $(VENV)/.developed
 	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/novelselect.py
 	$(BIN)/python benchmarks/selections.py
 	$(BIN)/python benchmarks/speed.py

@@ -45,20 +45,23 @@ def crowd(d=12):
     return rows[rng.permutation(len(rows))].astype(np.float32)
 
 
-@pytest.mark.parametrize("sizes", [(2048, 2048, 256, 64, 8192), (7, 5, 3, 2, 11), (64, 33, 300, 64, 64)])
+@pytest.mark.parametrize("sizes", [(2048, 2048, 1024, 256, 64, 8192), (7, 5, 11, 3, 2, 11), (64, 33, 64, 300, 64, 64)])
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("beyond", [0.0, 2.0**-20, 0.7])
-def test_nearest_is_exact_among_copies_and_near_copies(sizes, threads, beyond, monkeypatch):
+@pytest.mark.parametrize(
+    ("beyond", "points_at"), [(0.0, None), (2.0**-20, None), (0.7, None), (0.0, "all"), (0.0, "some"), (2.0**-20, "all")]
+)
+def test_nearest_is_exact_among_copies_and_near_copies(sizes, threads, beyond, points_at, monkeypatch):
     from threadpoolctl import threadpool_limits
 
-    names = ("QUERY_ROWS", "screen.POINT_ROWS", "AGAIN_ROWS", "FEWEST_POINTS", "MOST_POINTS")
+    names = ("QUERY_ROWS", "screen.POINT_ROWS", "mutual.POINT_ROWS", "AGAIN_ROWS", "FEWEST_POINTS", "MOST_POINTS")
     for name, size in zip(names, sizes, strict=True):
         monkeypatch.setattr(f"variegate.geometry.{name if '.' in name else f'neighbours.{name}'}", size)
-    points = crowd()
+    queries = crowd()
+    rows = np.flatnonzero(RNG(4).uniform(size=len(queries)) < 0.7) if points_at == "some" else np.arange(len(queries))
     with threadpool_limits(threads):
-        squared, at = nearest(points, points, 12, beyond=beyond)
-    wide = points.astype(np.float64)
-    whole = ((wide[:, None] - wide[None]) ** 2).sum(axis=2)
+        squared, at = nearest(queries, queries[rows], 12, beyond=beyond, points_at=rows if points_at else None)
+    wide = queries.astype(np.float64)
+    whole = ((wide[:, None] - wide[None, rows]) ** 2).sum(axis=2)
     whole[whole <= beyond**2] = np.inf if beyond else 0.0
     expected = np.argsort(whole, axis=1, kind="stable")[:, :12]
     np.testing.assert_array_equal(at, expected)

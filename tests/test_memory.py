@@ -93,7 +93,8 @@ def test_values_do_not_depend_on_it(name, monkeypatch):
         options["reference"] = pool
     expected = METRICS[name].function(x, **options)
     allow(monkeypatch, 40 * KILO)
-    assert METRICS[name].function(x, **options) == pytest.approx(expected, rel=1e-9)
+    # Products in blocks of another shape round otherwise in float32.
+    assert METRICS[name].function(x, **options) == pytest.approx(expected, rel=1e-7)
 
 
 @pytest.mark.parametrize("listed", [10, 1500])

@@ -8,7 +8,9 @@ from threadpoolctl import threadpool_limits
 
 from tests import reference
 from variegate.geometry import density, near_duplicates
+from variegate.geometry.threads import Threads
 from variegate.strategies.novel_candidates import Candidates
+from variegate.strategies.novel_exact import ExactScores
 from variegate.strategies.novel_front import Front, Rest
 from variegate.strategies.novel_greedy import greedy
 from variegate.strategies.novel_scores import Scores
@@ -28,8 +30,18 @@ def batch(request, monkeypatch):
     monkeypatch.setattr("variegate.strategies.novel_front.COARSE", coarse)
     monkeypatch.setattr("variegate.strategies.novel_front.STALE", stale)
     monkeypatch.setattr("variegate.strategies.novel_front.GROUPS", max(1, front // 4))
+    monkeypatch.setattr("variegate.strategies.novel_front.TOGETHER", exact)
+    monkeypatch.setattr("variegate.strategies.novel_exact.MOST", front + 1)
     monkeypatch.setattr("variegate.strategies.novel_scores.ROWS", 13)
+    monkeypatch.setattr("variegate.strategies.novel_scores.PICKS", max(2, block))
+    monkeypatch.setattr("variegate.strategies.novel_scores.TOGETHER", 40 * front)
     return exact
+
+
+@pytest.fixture
+def threads():
+    with Threads() as several:
+        yield several
 
 
 def pool(seed, n=90, copies=12, d=5, away=0.0):
@@ -149,12 +161,12 @@ def test_real_sizes_of_blocks_on_more_rows(threads, monkeypatch):
 @pytest.mark.parametrize("density_of", ["both", "other"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7, 1.0, 4.0])
 @pytest.mark.parametrize("away", [0.0, 2.0])
-def test_no_bound_is_below_the_score(alpha, density_of, away):
+def test_no_bound_is_below_the_score(alpha, density_of, away, threads):
     rng = RNG(8)
     x = pool(9, n=160, copies=20, away=away).astype(np.float32)
     sigma, worth = rng.uniform(0.3, 4, size=160), rng.uniform(0.1, 2, size=160)
-    scores = Scores(x, sigma, 120, alpha, density_of)
-    candidates = Candidates(x, None, 0.0, Room(160, 120))
+    scores = Scores(x, sigma, 120, alpha, density_of, threads)
+    exact_scores = ExactScores(scores, Candidates(x, None, 0.0, Room(160, 120)))
     rest = Rest(scores, worth)
     order = rng.permutation(160)
     wide = x.astype(np.float64)
@@ -167,7 +179,7 @@ def test_no_bound_is_below_the_score(alpha, density_of, away):
     closest = []
     for block in range(8):
         scores.fold()
-        front = Front(scores, candidates, worth, rest, 60, 3, scores.count)
+        front = Front(scores, exact_scores, worth, rest, 60, 3, scores.count)
         others = np.setdiff1d(np.arange(160), front.rows)
         for pick in order[1 + 14 * block : 15 + 14 * block].tolist():
             # Some rows of the front are scored at each pick: their lines are of all ages.
@@ -187,10 +199,10 @@ def test_no_bound_is_below_the_score(alpha, density_of, away):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_scores_in_float32_are_bounds_and_lines_hold_for_any_distance(exact):
+def test_scores_in_float32_are_bounds_and_lines_hold_for_any_distance(exact, threads):
     rng = RNG(10)
     x, sigma = rng.normal(size=(200, 6)), rng.uniform(0.5, 2, size=200)
-    scores = Scores(x, sigma, 180, 1.0, "both")
+    scores = Scores(x, sigma, 180, 1.0, "both", threads)
     for row in range(100):
         scores.add(row)
     rows, ranks = np.arange(150, 200), scores.useful()

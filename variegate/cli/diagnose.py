@@ -12,6 +12,7 @@ from variegate.cli.options import (
     device_option,
     load_reported,
     memory_option,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -33,6 +34,7 @@ __all__ = ["diagnose_command"]
 @click.option("--clusters", type=click.IntRange(1), metavar="K", help="Regions. [default: 100, fewer for less than 2,000 rows]")
 @device_option
 @memory_option
+@neighbours_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
 @data_options
 def diagnose_command(
@@ -53,6 +55,7 @@ def diagnose_command(
     quiet: bool,
     device: str,
     memory: str | None,
+    neighbours: str,
 ) -> None:
     """Say where a data set is not diverse, with example rows.
 
@@ -67,7 +70,7 @@ def diagnose_command(
     from variegate.metrics import diagnose
     from variegate.storage import check_target, whole_file
 
-    prepare(cache, quiet, device, memory)
+    prepare(cache, quiet, device, memory, neighbours)
     results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
     if results_to is not None:
         check_target(results_to)

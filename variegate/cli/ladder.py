@@ -11,6 +11,7 @@ from variegate.cli.options import (
     device_option,
     load_reported,
     memory_option,
+    neighbours_option,
     prepare,
     report_skipped,
     say,
@@ -40,6 +41,7 @@ __all__ = ["ladder_command"]
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder of the data sets.")
 @device_option
 @memory_option
+@neighbours_option
 @data_options
 def ladder_command(
     pool: str,
@@ -65,6 +67,7 @@ def ladder_command(
     quiet: bool,
     device: str,
     memory: str | None,
+    neighbours: str,
 ) -> None:
     """Write the data sets of a whole grid: strategies x sides x levels x sizes x seeds.
 
@@ -79,7 +82,7 @@ def ladder_command(
     from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
-    prepare(cache, quiet, device, memory)
+    prepare(cache, quiet, device, memory, neighbours)
     steps = [float(level) for level in _numbers(levels, "--levels", float)]
     rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)] if sizes else []
     tokens_of_each = [int(budget) for budget in _numbers(budgets, "--budget-tokens", int)] if budgets else []

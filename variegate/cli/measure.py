@@ -14,6 +14,7 @@ from variegate.cli.options import (
     device_option,
     load_reported,
     memory_option,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -57,6 +58,7 @@ __all__ = ["measure_command"]
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
 @device_option
 @memory_option
+@neighbours_option
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
 @data_options
 def measure_command(
@@ -87,6 +89,7 @@ def measure_command(
     quiet: bool,
     device: str,
     memory: str | None,
+    neighbours: str,
 ) -> None:
     """Measure the diversity of one or several data sets, side by side.
 
@@ -102,7 +105,7 @@ def measure_command(
     """
     from variegate.geometry import sharing
 
-    prepare(cache, quiet, device, memory)
+    prepare(cache, quiet, device, memory, neighbours)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)

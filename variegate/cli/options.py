@@ -19,6 +19,7 @@ __all__ = [
     "device_option",
     "load_reported",
     "memory_option",
+    "neighbours_option",
     "pairs",
     "prepare",
     "refuse_overwriting",
@@ -103,12 +104,27 @@ def storage_option(command: Command) -> Command:
     )(command)
 
 
-def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | None = None) -> None:
+def neighbours_option(command: Command) -> Command:
+    """Add --neighbours to verbs that take densities or group near-duplicates."""
+    return click.option(
+        "--neighbours",
+        default="exact",
+        show_default=True,
+        metavar="HOW",
+        help="For densities and near-duplicates: exact, or approximate[:EFFORT], for millions of rows.",
+    )(command)
+
+
+def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | None = None, neighbours: str = "exact") -> None:
     """Set up what holds for a whole command."""
     if memory is not None:
         from variegate.geometry import use_memory
 
         use_memory(memory)
+    if neighbours != "exact":
+        from variegate.geometry import use_neighbours
+
+        use_neighbours(neighbours)
     if device != "cpu":
         from variegate.geometry import use_device
 
@@ -119,7 +135,8 @@ def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | N
     use_cache(cache)
     if not quiet:
         report_to_terminal()
-    announce_by(lambda message: say(message, quiet))
+    # A warning is no report of what was read.
+    announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
 
 
 def say(message: str, quiet: bool = False) -> None:

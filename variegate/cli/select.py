@@ -13,6 +13,7 @@ from variegate.cli.options import (
     device_option,
     load_reported,
     memory_option,
+    neighbours_option,
     prepare,
     refuse_overwriting,
     report_skipped,
@@ -56,6 +57,7 @@ __all__ = ["select_command"]
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @device_option
 @memory_option
+@neighbours_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="Of everything drawn at random.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A strategy's parameter, e.g. first=0 or alpha=2.")
 @click.option(
@@ -97,6 +99,7 @@ def select_command(
     quiet: bool,
     device: str,
     memory: str | None,
+    neighbours: str,
     training: Training,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
@@ -117,7 +120,7 @@ def select_command(
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
-    prepare(cache, quiet, device, memory)
+    prepare(cache, quiet, device, memory, neighbours)
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
 

@@ -21,9 +21,18 @@ from variegate.geometry.memory import bytes_a_block, entries_allowed, memory_all
 from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
 from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
 from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
+from variegate.geometry.searches import Search, asked_for, collecting, recorded, use_neighbours
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
-from variegate.geometry.vectors import centre_of, centred_on, exact_products, exact_squared_distances, faulty_rows, row_blocks
+from variegate.geometry.vectors import (
+    centre_of,
+    centred_on,
+    coarse_products,
+    exact_products,
+    exact_squared_distances,
+    faulty_rows,
+    row_blocks,
+)
 
 __all__ = [
     "KMeans",
@@ -32,12 +41,16 @@ __all__ = [
     "NearestOthers",
     "Novelty",
     "PairStatistic",
+    "Search",
     "UnitRows",
+    "asked_for",
     "assign",
     "bytes_a_block",
     "centre_of",
     "centred_on",
+    "coarse_products",
     "coarse_unit_rows",
+    "collecting",
     "copies",
     "cosine_distance_rows",
     "cosine_spectrum",
@@ -55,6 +68,7 @@ __all__ = [
     "nearest",
     "over_pairs",
     "proximity_weights",
+    "recorded",
     "row_blocks",
     "row_lengths",
     "shared",
@@ -64,4 +78,5 @@ __all__ = [
     "unit_rows",
     "use_device",
     "use_memory",
+    "use_neighbours",
 ]

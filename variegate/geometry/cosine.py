@@ -13,7 +13,16 @@ from variegate.geometry.memory import bytes_a_block
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, row_blocks
 from variegate.progress import track
 
-__all__ = ["UnitRows", "coarse_unit_rows", "cosine_distance_rows", "largest_cosine", "row_lengths", "similar_pairs", "unit_rows"]
+__all__ = [
+    "CosineRows",
+    "UnitRows",
+    "coarse_unit_rows",
+    "cosine_distance_rows",
+    "largest_cosine",
+    "row_lengths",
+    "similar_pairs",
+    "unit_rows",
+]
 
 F32 = NDArray[np.float32]
 
@@ -80,19 +89,32 @@ def cosine_distance_rows(vectors: Matrix, block_bytes: int | None = None) -> Ite
     if active_device() is not None:
         yield from _rows_on_device(vectors, block_bytes)
         return
-    n = len(vectors)
-    unit = coarse_unit_rows(vectors)
-    size = max(1, min(n, block_bytes // (4 * n)))
-    buffer = np.empty((size, n), np.float32)
-    with track("pairs", n) as advance:
-        for start, stop in blocks(n, size):
-            distances = buffer[: stop - start]
-            np.matmul(unit[start:stop], unit.T, out=distances)
-            np.subtract(1, distances, out=distances)
-            _sharpen(distances, vectors, start)
-            set_own(distances, slice(start, stop), 0)
-            yield slice(start, stop), distances
+    rows = CosineRows(vectors)
+    size = max(1, min(len(vectors), block_bytes // (4 * len(vectors))))
+    buffer = np.empty((size, len(vectors)), np.float32)
+    with track("pairs", len(vectors)) as advance:
+        for start, stop in blocks(len(vectors), size):
+            yield slice(start, stop), rows.to_all(start, stop, buffer[: stop - start])
             advance(stop - start)
+
+
+class CosineRows:
+    """Cosine distances of blocks of rows to all rows, as :func:`cosine_distance_rows` yields them, on the CPU.
+
+    Args:
+        vectors: (n, d), no zero rows.
+    """
+
+    def __init__(self, vectors: Matrix) -> None:
+        self.vectors, self.unit = vectors, coarse_unit_rows(vectors)
+
+    def to_all(self, start: int, stop: int, out: F32) -> F32:
+        """Return the distances of some rows, in `out`, (stop - start, n)."""
+        np.matmul(self.unit[start:stop], self.unit.T, out=out)
+        np.subtract(1, out, out=out)
+        _sharpen(out, self.vectors, start)
+        set_own(out, slice(start, stop), 0)
+        return out
 
 
 def _rows_on_device(vectors: Matrix, block_bytes: int) -> Iterator[tuple[slice, Any]]:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from variegate.geometry.memory import bytes_a_block
-from variegate.geometry.neighbours import rounding_distance, typical_neighbour_distance
+from variegate.geometry.approximate import recall_of, sample_of
+from variegate.geometry.graph import Graph, Moved, effort_for
+from variegate.geometry.neighbours import nearest, rounding_distance, typical_neighbour_distance
 from variegate.geometry.screen import error_share
+from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
 from variegate.geometry.sharing import shared
+from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Ints, Matrix, blocks, centre_of, exact_squared_distances
 from variegate.progress import track
 
 __all__ = ["NearDuplicates", "near_duplicates"]
 
+F32 = NDArray[np.float32]
+
+# Rows that are grouped together, and representatives that they are compared with together.
+ROWS, LEADERS = 1024, 2048
+PURPOSE = "near-duplicates"
 ROWS = 1024
+# Representatives that an approximate search looks at for each row, and over how many its recall is taken.
+CANDIDATES, RECALL_AT = 16, 10
 
 
 @dataclass(frozen=True)
@@ -25,10 +37,12 @@ class NearDuplicates:
     Attributes:
         representative: (n,) for each row the first row of its group (itself, for a representative).
         radius: L2 distance up to which a row counts as a near-duplicate of a representative.
+        search: how representatives were looked for; None where approximate neighbours were not asked for.
     """
 
     representative: Ints
     radius: float
+    search: Search | None = None
 
     @property
     def representatives(self) -> Ints:
@@ -41,7 +55,6 @@ class NearDuplicates:
         return len(self.representative) - len(self.representatives)
 
 
-@shared
 def near_duplicates(vectors: Matrix, *, closeness: float = 1 / 3, k: int = 10) -> NearDuplicates:
     """Group near-duplicates: rows much closer to each other than rows of this set usually are.
 
@@ -49,15 +62,34 @@ def near_duplicates(vectors: Matrix, *, closeness: float = 1 / 3, k: int = 10) -
     `closeness` times the distance at which a typical row has its k nearest neighbours, so it follows the embedder's
     scale and needs no threshold on a similarity.
 
+    After `use_neighbours("approximate")` a row sees only those earlier representatives that a graph of them finds, and all in
+    its own block of 1,024 rows. Every row still is within the radius of its representative; but a row may join a later one than
+    the first, or, where none is found, become one itself, within the radius of another.
+
     Args:
         vectors: (n, d).
         closeness: radius as a share of the typical neighbour distance, in (0, 1].
         k: neighbours for that distance.
     """
+    groups = _near_duplicates(vectors, closeness=closeness, k=k, asked=asked_for())
+    if groups.search is not None:
+        collect(groups.search)
+    return groups
+
+
+@shared
+def _near_duplicates(vectors: Matrix, *, closeness: float, k: int, asked: Asked | None) -> NearDuplicates:
     # Where all rows are copies of each other there is no typical distance, but rounding still has a size.
     rounding = rounding_distance(*centre_of(vectors))
     radius = max(closeness * typical_neighbour_distance(vectors, k=k), rounding)
-    return NearDuplicates(_group(vectors, radius), radius)
+    if asked is None:
+        return NearDuplicates(_group(vectors, radius), radius)
+    if pays(len(vectors), len(vectors)):
+        group, search = _group_approximately(vectors, radius, asked)
+    else:
+        group, search = _group(vectors, radius), Search(PURPOSE)
+    tell(search)
+    return NearDuplicates(group, radius, search)
 
 
 def _group(vectors: Matrix, radius: float) -> Ints:
@@ -71,18 +103,26 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     rows = np.empty(n, np.int64)
     count = 0
     group = np.full(n, -1, np.int64)
-    tile = max(1, bytes_a_block() // (4 * ROWS))
-    with track("near-duplicates", n) as advance:
+    local = threading.local()
+    with Threads() as threads, track("near-duplicates", n) as advance:
         for start, stop in blocks(n, ROWS):
             block = np.asarray(vectors[start:stop] - centre, np.float32)
             own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
-            for low, high in blocks(count, tile):
-                scores = block @ leaders[low:high].T
-                scores *= -2
-                scores += norms[low:high]
-                scores += own[:, None]
-                at, column = np.divmod(np.flatnonzero((scores <= screen).ravel()), high - low)
-                _join(group, start, at, rows[low:high][column], vectors, radius)
+            doubled, limits = -2 * block, np.nextafter((screen - own.astype(np.float64)).astype(np.float32), np.float32(np.inf))
+
+            def near(part: tuple[int, int], doubled: F32 = doubled, limits: F32 = limits) -> tuple[Ints, Ints]:
+                low, high = part
+                if not hasattr(local, "memory"):
+                    # Fresh pages cost as much as the product.
+                    local.memory = np.empty(ROWS * LEADERS, np.float32)
+                out = local.memory[: len(doubled) * (high - low)].reshape(len(doubled), high - low)
+                bounds = np.matmul(doubled, leaders[low:high].T, out=out)
+                bounds += norms[low:high]
+                at, column = np.divmod(np.flatnonzero((bounds <= limits[:, None]).ravel()), high - low)
+                return at, rows[low:high][column]
+
+            for at, leader in threads.each(near, blocks(count, LEADERS)):
+                _join(group, start, at, leader, vectors, radius)
             new = _group_block(group[start:stop], block, own, start, vectors, radius, screen)
             leaders[count : count + len(new)] = block[new]
             norms[count : count + len(new)] = own[new]
@@ -117,3 +157,45 @@ def _group_block(group: Ints, block: Matrix, own: Matrix, start: int, vectors: M
             leads[row] = False
             group[free[row]] = start + free[leader]
     return np.asarray(free[leads])
+
+
+def _group_approximately(vectors: Matrix, radius: float, asked: Asked) -> tuple[Ints, Search]:
+    """Group rows as `_group` does, among the earlier representatives that a graph of them finds."""
+    n, d = vectors.shape
+    centre, _ = centre_of(vectors)
+    moved = Moved(vectors)
+    kept = 1 - error_share(d)
+    graph = Graph(d, effort_for(n, asked.effort))
+    leaders = np.empty(n, np.int64)
+    group = np.full(n, -1, np.int64)
+    with track(PURPOSE, n) as advance:
+        for start, stop in blocks(n, ROWS):
+            stored = moved(vectors[start:stop])
+            if len(graph):
+                # Ascending, since the first of the representatives within the radius counts.
+                found = np.sort(graph.search(stored, CANDIDATES), axis=1)
+                at, column = np.nonzero(found >= 0)
+                _join(group, start, at, leaders[found[at, column]], vectors, radius)
+            block = np.asarray(vectors[start:stop] - centre, np.float32)
+            own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
+            new = _group_block(group[start:stop], block, own, start, vectors, radius, radius * radius * (1 + 1e-6))
+            leaders[len(graph) : len(graph) + len(new)] = start + new
+            graph.add(stored[new])
+            advance(stop - start)
+    return group, _checked(group, graph, leaders[: len(graph)], moved, vectors, radius)
+
+
+def _checked(group: Ints, graph: Graph, leaders: Ints, moved: Moved, vectors: Matrix, radius: float) -> Search:
+    """Compare, for a sample of rows, what the graph finds with the representatives that are nearest."""
+    sample = sample_of(len(vectors))
+    k = min(RECALL_AT, len(leaders))
+    exact, rows = nearest(vectors[sample], vectors[leaders], k)
+    found = graph.search(moved(vectors[sample]), CANDIDATES)
+    at, column = np.nonzero(found >= 0)
+    squared = np.full(found.shape, np.inf)
+    squared[at, column] = exact_squared_distances(vectors, vectors, sample[at], leaders[found[at, column]])
+    squared.sort(axis=1)
+    joinable = (exact <= radius * radius) & (leaders[rows] <= sample[:, None])
+    first = np.where(joinable, leaders[rows], len(vectors)).min(axis=1)
+    misplaced = int((first < group[sample]).sum())
+    return Search(PURPOSE, str(graph), recall_of(squared[:, :k], exact), k, len(sample), misplaced)

@@ -7,7 +7,9 @@ import numpy as np
 from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
 from variegate.geometry.memory import entries_allowed
+from variegate.geometry.mutual import lowest_among
 from variegate.geometry.screen import Screen
+from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, centre_of, exact_squared_distances, growing_blocks
 from variegate.progress import track
 
@@ -28,7 +30,9 @@ ROUNDING = 1e-5
 DENSITY_EPSILON = 1e-9
 
 
-def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> tuple[Floats, Ints]:
+def nearest(
+    queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0, points_at: Ints | None = None
+) -> tuple[Floats, Ints]:
     """Return the k nearest points of each query by L2 distance.
 
     Exact: float32 products only rule points out that are surely farther, and float64 distances, which depend on nothing but the
@@ -40,6 +44,7 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
         points: (m, d), m >= k.
         k: how many.
         beyond: points at most this far away do not count.
+        points_at: (m,) where the points stand among the queries, if they all do: half of their products are then saved.
 
     Returns:
         Squared distances (n, k) ascending, in float64, and the points' rows (n, k); equal distances go by row. Where
@@ -49,15 +54,30 @@ def nearest(queries: Matrix, points: Matrix, k: int, *, beyond: float = 0.0) -> 
     screen = Screen(points, beyond)
     distances, rows = np.empty((n, k)), np.empty((n, k), np.int64)
     unsure = np.zeros(n, bool)
-    with track("neighbours", n) as advance:
-        for start, stop in blocks(n, QUERY_ROWS):
-            block = queries[start:stop]
-            found, floor = screen.lowest(screen.queries(block), min(k + SPARE, m))
-            d2, at = _ranked(block, points, found, beyond)
-            distances[start:stop], rows[start:stop] = d2[:, :k], at[:, :k]
-            # An equal distance may belong to a lower row; an infinite floor means that there are no others.
-            unsure[start:stop] = (d2[:, k - 1] >= floor) & np.isfinite(floor)
-            advance(stop - start)
+    width = min(k + SPARE, m)
+
+    def settle(some: Ints, found: Ints, floor: Floats) -> int:
+        d2, at = _ranked(queries[some], points, found, beyond)
+        distances[some], rows[some] = d2[:, :k], at[:, :k]
+        # An equal distance may belong to a lower row; an infinite floor means that there are no others.
+        unsure[some] = (d2[:, k - 1] >= floor) & np.isfinite(floor)
+        return len(some)
+
+    def look(some: Ints) -> int:
+        return settle(some, *screen.lowest(screen.queries(queries[some]), width))
+
+    others = np.arange(n)
+    with Threads() as threads:
+        # An accelerator has its own threads.
+        each = threads.each if screen.device is None else map
+        if points_at is not None and screen.device is None and not beyond:
+            lowest, floors = lowest_among(screen, width, threads)
+            parts = [np.arange(start, stop) for start, stop in blocks(m, QUERY_ROWS)]
+            list(each(lambda part: settle(points_at[part], lowest[part], floors[part]), parts))
+            others = np.setdiff1d(others, points_at)
+        with track("neighbours", len(others)) as advance:
+            for count in each(look, [others[start:stop] for start, stop in blocks(len(others), QUERY_ROWS)]):
+                advance(count)
     again = np.flatnonzero(unsure)
     if len(again):
         same = copies(points)
@@ -130,16 +150,18 @@ def _with_copies(d2: Floats, rows: Ints, same: Copies, k: int) -> tuple[Floats, 
     return best, nearest_rows
 
 
-def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) -> Floats:
+def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, points_at: Ints | None = None) -> Floats:
     """Return the density of the points around each query: 1 / (mean squared distance to k neighbours + 1e-9)^beta [N].
 
-    The nearest point of all is left out first: it is the query itself where the query is among the points.
+    The nearest point of all is left out first: it is the query itself where the query is among the points. Neighbours are
+    approximate after `use_neighbours("approximate")`: where some are missed, the density comes out too low.
 
     Args:
         queries: (n, d).
         points: (m, d), distinct rows, m > k.
         k: number of neighbours.
         beta: exponent; 0 makes every density 1.
+        points_at: see :func:`nearest`.
 
     Returns:
         (n,) float64, greater than 0; larger where the points are closer together.
@@ -149,15 +171,23 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5) 
     """
     if beta == 0:
         return np.ones(len(queries))
+    from variegate.geometry.approximate import neighbours_for
+    from variegate.geometry.searches import asked_for
+
     if len(points) <= k:
         raise DataError(
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
             "reference or a smaller k."
         )
     sigma = np.empty(len(queries))
-    # All neighbours of all rows at once would be n x k numbers.
-    for start, stop in blocks(len(queries), max(QUERY_ROWS, entries_allowed(NEIGHBOUR_SHARE * (k + 1)))):
-        squared, _ = nearest(queries[start:stop], points, k + 1)
+    # All neighbours of all rows at once would be n x k numbers; where they are allowed, products are saved.
+    together = max(QUERY_ROWS, entries_allowed(NEIGHBOUR_SHARE * (k + 1)))
+    if asked_for() is not None:
+        # A graph is linked once for all queries.
+        together = len(queries)
+    for start, stop in blocks(len(queries), together):
+        here = points_at if stop - start == len(queries) else None
+        squared, _ = neighbours_for("density", queries[start:stop], points, k + 1, points_at=here)
         with np.errstate(over="ignore"):
             sigma[start:stop] = (squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta
     if not np.isfinite(sigma).all():

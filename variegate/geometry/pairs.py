@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from variegate.geometry.cosine import cosine_distance_rows, row_lengths, unit_rows
-from variegate.geometry.device import least, set_own, smallest, to_numpy
+from variegate.geometry.cosine import CosineRows, cosine_distance_rows, row_lengths, unit_rows
+from variegate.geometry.device import active_device, least, set_own, smallest, to_numpy
 from variegate.geometry.memory import bytes_a_block
+from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Floats, Matrix, blocks
+from variegate.progress import track
 
 __all__ = ["MeanL2", "NearestOthers", "PairStatistic", "over_pairs"]
 
@@ -30,7 +33,10 @@ class PairStatistic(ABC):
 
     @abstractmethod
     def see(self, rows: slice, distances: Any) -> None:
-        """Take in the cosine distances of some rows to all rows, shape (rows, n); the distance to itself is 0."""
+        """Take in the cosine distances of some rows to all rows, shape (rows, n); the distance to itself is 0.
+
+        Several threads do so at once, each with other rows.
+        """
 
     @abstractmethod
     def value(self) -> float:
@@ -43,17 +49,38 @@ def over_pairs(vectors: Matrix, statistics: Sequence[PairStatistic], block_bytes
     Args:
         vectors: (n, d), no zero rows.
         statistics: what gathers; results are taken from them afterwards.
-        block_bytes: memory for one block of distances; by default what :func:`use_memory` allows.
+        block_bytes: memory for the distances held at once; by default what :func:`use_memory` allows.
     """
-    careful = [one for one in statistics if not one.spoils]
+    if active_device() is not None:
+        for rows, distances in cosine_distance_rows(vectors, block_bytes):
+            _show(statistics, rows, distances)
+        return
+    n, of_vectors, local = len(vectors), CosineRows(vectors), threading.local()
+    threads = Threads()
+    size = max(1, min(n, (block_bytes or bytes_a_block()) // (4 * n * threads.count)))
+
+    def see(part: tuple[int, int]) -> int:
+        start, stop = part
+        if not hasattr(local, "memory"):
+            # Fresh pages cost as much as the product.
+            local.memory = np.empty((size, n), np.float32)
+        _show(statistics, slice(start, stop), of_vectors.to_all(start, stop, local.memory[: stop - start]))
+        return stop - start
+
+    with threads, track("pairs", n) as advance:
+        for count in threads.each(see, blocks(n, size)):
+            advance(count)
+
+
+def _show(statistics: Sequence[PairStatistic], rows: slice, distances: Any) -> None:
     spoiling = [one for one in statistics if one.spoils]
-    for rows, distances in cosine_distance_rows(vectors, block_bytes):
-        for one in careful:
+    for one in statistics:
+        if not one.spoils:
             one.see(rows, distances)
-        for one in spoiling[:-1]:
-            one.see(rows, distances.copy() if isinstance(distances, np.ndarray) else distances.clone())
-        for one in spoiling[-1:]:
-            one.see(rows, distances)
+    for one in spoiling[:-1]:
+        one.see(rows, distances.copy() if isinstance(distances, np.ndarray) else distances.clone())
+    for one in spoiling[-1:]:
+        one.see(rows, distances)
 
 
 class NearestOthers(PairStatistic):
@@ -110,7 +137,7 @@ class MeanL2(PairStatistic):
         self.held: Any = self.lengths
         self.alike = float(lengths.max() - lengths.min()) <= SAME_LENGTH * float(lengths.max())
         self.mean_length = float(lengths.mean())
-        self.total = 0.0
+        self.totals = np.zeros(len(vectors))
 
     def see(self, rows: slice, distances: Any) -> None:
         """Take in a block, see :class:`PairStatistic`."""
@@ -128,12 +155,12 @@ class MeanL2(PairStatistic):
             apart *= apart
             squares += apart
         if isinstance(squares, np.ndarray):
-            self.total += float(np.sqrt(squares).sum(axis=1, dtype=np.float64).sum())
+            self.totals[rows] = np.sqrt(squares).sum(axis=1, dtype=np.float64)
         else:
-            self.total += float(squares.sqrt().double().sum())
+            self.totals[rows] = to_numpy(squares.sqrt().double().sum(1))
 
     def value(self) -> float:
         """Return the mean distance."""
         n = len(self.lengths)
         scale = np.sqrt(2) * self.mean_length if self.alike else 1.0
-        return float(scale * self.total / (n * (n - 1)))
+        return float(scale * self.totals.sum() / (n * (n - 1)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from variegate.geometry.device import active_device, to_numpy
 from variegate.geometry.vectors import Floats, Ints, Matrix, centre_of, centred_on, growing_blocks
 
-__all__ = ["Queries", "Screen", "error_share"]
+__all__ = ["Queries", "Screen", "error_share", "merge_dense", "merge_sparse"]
 
 F32 = NDArray[np.float32]
 
@@ -61,6 +61,8 @@ class Screen:
         self.share = error_share(points.shape[1])
         self.points: Any = centred_on(points, self.centre)
         lengths = np.einsum("md,md->m", self.points, self.points, dtype=np.float64)
+        # What `offset` is where the points are the queries.
+        self.own_offset: Floats = (1 - self.share) * lengths
         self.least: Any = ((1 - self.share) * lengths - points.shape[1] * UNDERFLOW).astype(np.float32)
         # From a lower bound to an upper one.
         self.gap: Any = (2 * self.share * lengths + 2 * points.shape[1] * UNDERFLOW).astype(np.float32)
@@ -130,9 +132,10 @@ class Screen:
             bounds = self.bounds(queries, start, stop, buffer if whole else None)
             flat = np.flatnonzero((bounds < best.max(axis=1, keepdims=True)).ravel())
             if len(flat) > n * k * 4:
-                _merge_dense(best, rows, bounds, start)
+                merge_dense(best, rows, bounds, start)
             elif len(flat):
-                _merge_sparse(best, rows, bounds, start, flat)
+                row, column = np.divmod(flat, stop - start)
+                merge_sparse(best, rows, row, start + column, bounds.ravel()[flat])
         return best, rows
 
     def _moved(self, array: NDArray[Any]) -> Any:
@@ -143,19 +146,21 @@ class Screen:
         return torch.from_numpy(array).to(self.device)
 
 
-def _merge_dense(best: F32, rows: Ints, bounds: F32, offset: int) -> None:
+def merge_dense(best: F32, rows: Ints, bounds: F32, start: int) -> None:
+    """Merge the bounds of some consecutive points, (n, points), into the lowest so far, (n, k)."""
     k = best.shape[1]
     at = np.argpartition(bounds, min(k, bounds.shape[1]) - 1, axis=1)[:, :k]
-    _keep_best(best, rows, slice(None), np.take_along_axis(bounds, at, axis=1), at + offset)
+    _keep_best(best, rows, slice(None), np.take_along_axis(bounds, at, axis=1), at + start)
 
 
-def _merge_sparse(best: F32, rows: Ints, bounds: F32, offset: int, flat: Ints) -> None:
-    """Merge the few bounds that are below a row's k-th lowest: cheap once most of the points have been seen."""
-    row, column = np.divmod(flat, bounds.shape[1])
-    value = bounds.ravel()[flat]
+def merge_sparse(best: F32, rows: Ints, row: Ints, point: Ints, value: F32) -> None:
+    """Merge bounds that are given by row, point and value: cheap where they are few, once most of the points have been seen."""
+    if not len(row):
+        return
     order = np.lexsort((value, row))
-    row, column, value = row[order], column[order], value[order]
-    touched, first, count = np.unique(row, return_index=True, return_counts=True)
+    row, point, value = row[order], point[order], value[order]
+    first = np.flatnonzero(np.concatenate([[True], row[1:] != row[:-1]]))
+    touched, count = row[first], np.diff(np.append(first, len(row)))
     rank = np.arange(len(row)) - np.repeat(first, count)
     good = rank < best.shape[1]
     where = np.repeat(np.arange(len(touched)), count)[good]
@@ -163,7 +168,7 @@ def _merge_sparse(best: F32, rows: Ints, bounds: F32, offset: int, flat: Ints) -
     values = np.full((len(touched), width), np.inf, np.float32)
     places = np.full((len(touched), width), -1, np.int64)
     values[where, rank[good]] = value[good]
-    places[where, rank[good]] = column[good] + offset
+    places[where, rank[good]] = point[good]
     _keep_best(best, rows, touched, values, places)
 
 

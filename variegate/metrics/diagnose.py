@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import assign, kmeans, largest_cosine, near_duplicates, sharing
+from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_duplicates, recorded, sharing
 from variegate.loading import load
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
@@ -110,6 +110,7 @@ class Diagnosis:
         missed: regions of the reference that the data set covers worst; empty without a reference.
         phrases: the most repeated phrases, each in other rows.
         tokens: token types that are most in excess of the reference; empty without one.
+        neighbours: how near-duplicates were looked for, where approximate neighbours were asked for; else None.
     """
 
     dataset: str
@@ -123,6 +124,7 @@ class Diagnosis:
     missed: tuple[Region, ...]
     phrases: tuple[Phrase, ...]
     tokens: tuple[TokenExcess, ...]
+    neighbours: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `diagnose --json` writes."""
@@ -167,7 +169,7 @@ def diagnose(
     same_dimensions(corpus, x, fitted, pool)
     tokens = corpus.tokens(one, tokenizer)
     k = clusters or max(1, min(CLUSTERS, len(fitted) // CLUSTER_ROWS))
-    with sharing():
+    with sharing(), collecting() as searches:
         near = near_duplicates(x)
         try:
             crowded, missed = _regions(corpus, fitted, x, pool, one, k, top)
@@ -178,6 +180,7 @@ def diagnose(
         tuple(_groups(corpus, near.representative, one, top)), crowded, missed,
         tuple(_phrases(tokens, corpus, one, tokenizer, top)),
         () if against is None else tuple(_excess(tokens, against.tokens(one, tokenizer), corpus, one, tokenizer, top)),
+        recorded(searches) or None,
     )  # fmt: skip
 
 

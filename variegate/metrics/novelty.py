@@ -92,11 +92,14 @@ def novelty_over_pairs(
             raise bad_parameter(name, "novelsum", "a number of at least 0", value)
     sigma = None
     if reference is not None and beta != 0:
+        rows = np.arange(len(reference))
         if duplicates == "exact":
-            reference = reference[distinct_rows(reference)]
+            rows = distinct_rows(reference)
         elif duplicates == "near":
-            reference = reference[near_duplicates(reference, k=k).representatives]
-        sigma = density(x, reference, k=k, beta=beta)
+            rows = near_duplicates(reference, k=k).representatives
+        points = reference if duplicates == "keep" else reference[rows]
+        own = reference is x or (reference.shape == x.shape and np.array_equal(reference, x))
+        sigma = density(x, points, k=k, beta=beta, points_at=rows if own else None)
     return Novelty(len(x), sigma, alpha=alpha, density_of=density_of, include_self=include_self)
 
 

@@ -14,7 +14,7 @@ from variegate._version import __version__
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError, VariegateError, check_options
-from variegate.geometry import over_pairs
+from variegate.geometry import Search, collecting, over_pairs, recorded
 from variegate.metrics.spec import Measurement, MetricSpec
 
 __all__ = ["DEFAULT_TAGS", "DEFAULT_TOPICS", "MAX_PAIR_ROWS", "Draws", "Settings", "build_views", "measure_side", "naming"]
@@ -71,6 +71,7 @@ class _Job:
     n: int
     sampled: bool
     values: list[float] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
 
     @property
     def seeded(self) -> bool:
@@ -180,13 +181,14 @@ def _compute(jobs: list[_Job], rows: NDArray[np.int64] | None, seed: int) -> lis
     for job in jobs:
         # Where rows are drawn, that is what varies: a metric's own clusters, for one, stay the same.
         arguments = {**job.options, "seed": seed} if job.seeded and seed and rows is None else job.options
-        with _failing(job.spec.name, lambda name, error: failed.append((name, error))):
+        with _failing(job.spec.name, lambda name, error: failed.append((name, error))), collecting() as searches:
             part = part_of(job)
             if job.spec.over_pairs is None:
                 job.values.append(_finite(job.spec.name, job.spec.function(part, **arguments)))
             else:
                 statistic = job.spec.over_pairs(part, **arguments)
                 together.setdefault(id(part), []).append((job, part, statistic))
+            job.searches += searches
     for group in together.values():
         over_pairs(group[0][1], [statistic for _, _, statistic in group])
         for job, _, statistic in group:
@@ -248,6 +250,7 @@ def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference
 def _measurement(corpus: Corpus, side: Side, job: _Job, draws: Draws) -> Measurement:
     if draws.size is not None:
         job.params["size_matched"] = draws.size
+    job.params |= recorded(job.searches)
     mean, interval = _mean_interval(job.values)
     return Measurement(
         corpus.name, job.spec.name, side, mean, job.n, job.params, __version__,

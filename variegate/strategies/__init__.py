@@ -14,6 +14,7 @@ from variegate._version import __version__
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
+from variegate.geometry import collecting, recorded
 from variegate.loading import load
 from variegate.strategies.limits import POOL, Limits, tokens_by_side
 from variegate.strategies.room import Room
@@ -118,17 +119,18 @@ def select(
         if spec.view == "vectors":
             same_dimensions(corpus, view, against, arguments["reference"])
     try:
-        picks = _checked(spec.function(view, room.size, seed=seed, **arguments), room, len(part), spec.name, limits)
+        with collecting() as searches:
+            picks = _checked(spec.function(view, room.size, seed=seed, **arguments), room, len(part), spec.name, limits)
     except DataError as error:
         raise error if corpus.name in str(error) else DataError(f"{corpus.name}: {error}") from None
     if "first" in picks.params:
         picks.params["first"] = int(kept[picks.params["first"]])
     rows = kept[picks.rows]
-    recorded = {
+    all_params = {
         **defaults, **params, **({} if quality is None else {"quality": quality}), **views.params(spec.view, corpus), **about,
-        **picks.params, **limits.outcome(part.take(picks.rows)),
+        **picks.params, **recorded(searches), **limits.outcome(part.take(picks.rows)),
     }  # fmt: skip
-    return Selection(rows, picks.gains, spec.name, recorded, seed, len(rows), _about(corpus), __version__, picks.notes)
+    return Selection(rows, picks.gains, spec.name, all_params, seed, len(rows), _about(corpus), __version__, picks.notes)
 
 
 def _about(corpus: Corpus) -> dict[str, Any]:

@@ -95,8 +95,8 @@ def novelselect(
         raise bad_parameter("gamma", "novelselect", "a number of at least 0", gamma)
     room = Room.of(room, len(x), size)
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
-    points = _density_rows(x, reference, groups, duplicates, closeness, k)
-    sigma = density(x, points, k=k, beta=beta)
+    points, rows_of_points = _density_rows(x, reference, groups, duplicates, closeness, k)
+    sigma = density(x, points, k=k, beta=beta, points_at=rows_of_points)
     params: dict[str, Any] = {
         "density_median": float(np.median(sigma)),
         "density_max": float(sigma.max()),
@@ -152,16 +152,18 @@ def _check(k: int, alpha: float, beta: float, density_of: str, duplicates: str, 
 
 def _density_rows(
     x: NDArray[Any], reference: NDArray[Any] | None, groups: NearDuplicates | None, duplicates: str, closeness: float, k: int
-) -> NDArray[Any]:
-    """Return the rows that the density is taken among."""
+) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+    """Return the vectors that the density is taken among, and where they stand in the pool if they are its own."""
     points = x if reference is None else reference
     if duplicates == "keep":
-        return points
-    if duplicates == "exact":
-        return np.asarray(points[distinct_rows(points)])
-    if reference is not None or groups is None:
-        groups = near_duplicates(points, closeness=closeness, k=k)
-    return np.asarray(points[groups.representatives])
+        rows = np.arange(len(points))
+    elif duplicates == "exact":
+        rows = distinct_rows(points)
+    else:
+        if reference is not None or groups is None:
+            groups = near_duplicates(points, closeness=closeness, k=k)
+        rows = groups.representatives
+    return (points if duplicates == "keep" else np.asarray(points[rows])), (rows if points is x else None)
 
 
 def _first(

@@ -64,19 +64,26 @@ class Candidates:
         """Return which of some rows are still allowed."""
         return np.asarray((self.standing[rows] <= self.worst) & self.room.open[rows])
 
-    def far(self, rows: Ints, distances: NDArray[Any], scores: Scores) -> NDArray[np.bool_]:
-        """Return which rows keep the spacing from all picks, given their cosine distances to them; sets the others aside."""
+    def far(self, rows: Ints, distances: NDArray[Any], scores: Scores, first: int = 0) -> NDArray[np.bool_]:
+        """Return which rows keep the spacing from all picks; sets the others aside.
+
+        Args:
+            rows: which.
+            distances: their cosine distances to the picks from `first` on; the rows are known to be far from those before.
+            scores: know the picks.
+            first: see `distances`.
+        """
         far = np.ones(len(rows), bool)
         if not self.spacing or self.spaced is not None:
             return far
-        since = int(self.passed[rows].min())
+        since = max(int(self.passed[rows].min()), first)
         picks = scores.rows[since : scores.count]
         # Squared L2 distances are at least 2 |x| |p| times the cosine distance. What the screen may be off by is added to it;
         # who falls into it is measured in float64.
         least = 2 * self.norms[rows] * self.norms[picks].min(initial=np.inf)
-        at = np.flatnonzero(least * (distances[:, since:].min(axis=1, initial=2) - 2 * scores.slack) <= self.spacing**2)
+        at = np.flatnonzero(least * (distances[:, since - first :].min(axis=1, initial=2) - 2 * scores.slack) <= self.spacing**2)
         norms, others = self.norms[rows[at], None], self.norms[picks]
-        squared = (norms - others) ** 2 + 2 * norms * others * (distances[at, since:] - 2 * scores.slack)
+        squared = (norms - others) ** 2 + 2 * norms * others * (distances[at, since - first :] - 2 * scores.slack)
         row, column = np.nonzero(squared <= self.spacing**2)
         if len(row):
             near = exact_squared_distances(self.x, self.x, rows[at[row]], picks[column]) <= self.spacing**2

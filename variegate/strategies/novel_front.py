@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from variegate.geometry import bytes_a_block
 from variegate.strategies.first import TIE
-from variegate.strategies.novel_candidates import Candidates
-from variegate.strategies.novel_scores import Scores
+from variegate.strategies.novel_exact import ExactScores
+from variegate.strategies.novel_scores import Lines, Scores
 
 __all__ = ["Front", "Rest"]
 
@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 GROUPS = 64
 # Rows scored together in float32, to begin with: enough to read the picks' vectors once for many.
 COARSE = 64
+# Rows scored together in float64 where one of them is new: to read all picks in float64 costs as much for one as for these.
+TOGETHER = 16
 # Rows whose lines are older than this share of the picks are scored in float32 first: their bounds are too loose by now.
 STALE = 1 / 32
 
@@ -64,7 +66,7 @@ class Front:
 
     Args:
         scores: of all rows, every pick folded into their bounds.
-        candidates: which rows may be picked.
+        exact: scores in float64, of the rows that may be picked.
         worth: (n,) by what scores are multiplied.
         rest: the bound on the other rows; starts anew.
         size: rows in the front.
@@ -72,10 +74,10 @@ class Front:
         made: picks made so far, without what is owned.
     """
 
-    def __init__(
-        self, scores: Scores, candidates: Candidates, worth: Floats, rest: Rest, size: int, batch: int, made: int
-    ) -> None:
-        self.scores, self.candidates, self.rest, self.batch = scores, candidates, rest, batch
+    def __init__(self, scores: Scores, exact: ExactScores, worth: Floats, rest: Rest, size: int, batch: int, made: int) -> None:
+        self.scores, self.exact_scores, self.candidates = scores, exact, exact.candidates
+        self.rest, self.batch = rest, batch
+        candidates = exact.candidates
         limits = np.where(candidates.allowed(made), scores.bound * worth, -np.inf)
         size = min(size, len(limits))
         self.rows: Ints = np.sort(np.argpartition(limits, -size)[-size:])
@@ -87,7 +89,7 @@ class Front:
         self.unit, self.bound = scores.unit[self.rows], scores.bound[self.rows]
         self.exact = np.full(size, -1)
         self.ranks = scores.useful()
-        self.lines = scores.lines.of(self.rows, self.ranks)
+        self.lines = scores.recall(self.rows).of(slice(None), self.ranks)
 
     def best(self) -> tuple[int, float] | None:
         """Return the row worth most and what it is worth; None where a row outside the front might be worth as much."""
@@ -106,10 +108,13 @@ class Front:
             stale = self.lines.counts < count * (1 - STALE)
             if stale[wanted].any():
                 # Those that come next will be wanted soon; together they cost little more.
-                self._score(_highest(np.flatnonzero(stale & self.open), limits, min(coarse, most)), limits, exact=False)
+                self._score_coarsely(_highest(np.flatnonzero(stale & self.open), limits, min(coarse, most)), limits)
                 coarse *= 2
             else:
-                self._score(wanted, limits, exact=True)
+                unknown = np.flatnonzero(self.open & ~known & ~self.exact_scores.holds(self.rows))
+                if len(np.intersect1d(wanted, unknown)):
+                    wanted = np.union1d(wanted, _highest(unknown, limits, min(TOGETHER, most)))
+                self._score_exactly(wanted, limits)
                 batch *= 2
         if not known.any() or (self.rest.limits >= floor).any():
             return None
@@ -122,26 +127,40 @@ class Front:
         self.bound += scores.growth(self.rows, self.lines, self.ranks, self.unit, before)
 
     def close(self) -> None:
-        """Hand the bounds back, which are better than those that come of folding."""
+        """Hand the bounds back where they are better than those that come of folding."""
         self.scores.fold()
-        self.scores.bound[self.rows] = self.bound
-        self.scores.lines.put(self.rows, self.lines, self.ranks)
+        self.scores.bound[self.rows] = np.minimum(self.scores.bound[self.rows], self.bound)
+        lines = Lines.none(len(self.scores.ranks), len(self.rows))
+        lines.put(slice(None), self.lines, self.ranks)
+        self.scores.remember(self.rows, lines)
 
-    def _score(self, at: Ints, limits: Floats, *, exact: bool) -> None:
-        """Score rows of the front, but for those too close to a pick, which are set aside."""
-        rows = self.rows[at]
-        distances = self.scores.distances(rows, exact=exact)
-        far = self.candidates.far(rows, distances, self.scores)
-        self.open[at[~far]] = False
-        limits[at[~far]] = -np.inf
-        if not far.all():
-            at, rows, distances = at[far], rows[far], distances[far]
-        scores, lines = self.scores.measure(rows, distances, self.ranks)
-        self.bound[at] = scores if exact else np.minimum(scores, self.bound[at])
-        self.lines.put(at, lines)
-        limits[at] = self.bound[at] * self.worth[at]
-        if exact:
-            self.exact[at] = self.scores.count
+    def _score_coarsely(self, at: Ints, limits: Floats) -> None:
+        """Bound rows of the front by scores in float32, but for those too close to a pick, which are set aside."""
+        scores, rows = self.scores, self.rows[at]
+        parts = [part for part in np.array_split(np.arange(len(at)), scores.threads.count) if len(part)]
+        distances = list(scores.threads.each(lambda part: scores.distances(rows[part], exact=False), parts))
+        far = [self.candidates.far(rows[part], some, scores) for part, some in zip(parts, distances, strict=True)]
+
+        def measure(part: int) -> None:
+            here, some = at[parts[part]][far[part]], distances[part][far[part]]
+            found, lines = scores.measure(self.rows[here], some, self.ranks)
+            self.bound[here] = np.minimum(found, self.bound[here])
+            self.lines.put(here, lines)
+
+        list(scores.threads.each(measure, range(len(parts))))
+        self._set_aside(at[~np.concatenate(far)])
+        limits[at] = np.where(self.open[at], self.bound[at] * self.worth[at], -np.inf)
+
+    def _score_exactly(self, at: Ints, limits: Floats) -> None:
+        """Score rows of the front in float64, but for those too close to a pick, which are set aside."""
+        found, far = self.exact_scores.of(self.rows[at])
+        self.bound[at[far]] = found[far]
+        self.exact[at[far]] = self.scores.count
+        self._set_aside(at[~far])
+        limits[at] = np.where(far, self.bound[at] * self.worth[at], -np.inf)
+
+    def _set_aside(self, at: Ints) -> None:
+        self.open[at] = False
 
 
 def _highest(at: Ints, limits: Floats, most: int) -> Ints:

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import NearDuplicates
+from variegate.geometry.threads import Threads
 from variegate.progress import track
 from variegate.strategies.novel_candidates import Candidates
+from variegate.strategies.novel_exact import ExactScores
 from variegate.strategies.novel_front import Front, Rest
 from variegate.strategies.novel_scores import Scores
 from variegate.strategies.room import Room
@@ -38,8 +40,8 @@ def greedy(
 ) -> tuple[NDArray[np.int64], list[float | None], int]:
     """Pick by exact scores, computed only where an upper bound allows a row to win.
 
-    The bounds of all rows are brought up to date once for a block of picks. In between, those of the rows at the top (the
-    front) follow each pick, and one bound for all other rows says how long this will do.
+    The bounds of all rows are brought up to date once for a block of picks, by histograms of their distances. In between, those
+    of the rows at the top (the front) follow each pick, and one bound for all other rows says how long this will do.
 
     Args:
         x: (n, d) vectors, no zero rows.
@@ -56,8 +58,8 @@ def greedy(
     Returns:
         The picks, their scores (times their worth), and how many picks keep the spacing from all earlier ones.
     """
-    owned = len(room.owned)
-    scores = Scores(x, sigma, owned + room.size, alpha, density_of)
+    owned, threads = len(room.owned), Threads()
+    scores = Scores(x, sigma, owned + room.size, alpha, density_of, threads)
     candidates = Candidates(x, groups, spacing, room)
     gains: list[float | None] = []
 
@@ -69,9 +71,9 @@ def greedy(
         take(row)
     if worth is None:
         worth = np.ones(len(x))
-    rest = Rest(scores, worth)
+    rest, exact = Rest(scores, worth), ExactScores(scores, candidates)
     size = FRONT
-    with track("novelselect", room.size, "picks") as advance:
+    with threads, track("novelselect", room.size, "picks") as advance:
         if start is not None and not room.full:
             room.take(start)
             take(start)
@@ -79,7 +81,7 @@ def greedy(
             advance(1)
         while not room.full:
             scores.fold()
-            front = Front(scores, candidates, worth, rest, size, batch, len(gains))
+            front = Front(scores, exact, worth, rest, size, batch, len(gains))
             made = 0
             while made < BLOCK and not room.full and (found := front.best()) is not None:
                 best, score = found

@@ -14,7 +14,7 @@ from variegate._version import __version__
 from variegate.corpus import Corpus
 from variegate.data.write import check_writable
 from variegate.errors import DataError, ParameterError, bad_parameter, unknown_name
-from variegate.geometry import sharing
+from variegate.geometry import asked_for, sharing
 from variegate.loading import load
 from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
@@ -115,6 +115,8 @@ def ladder(
     settings = {"pool_sha256": corpus.sha256, "views": views, "metrics": names, "ending": ending, "version": __version__}
     if corpus.vector_storage != FLOAT32:
         settings["vector_storage"] = corpus.vector_storage
+    if (asked := asked_for()) is not None:
+        settings["neighbours"] = str(asked)
     rows = _begun(folder, settings)
     if names is not None and any(rung.name not in rows for rung in grid):
         specs = [spec for name in names for spec in metric_specs(name)]
