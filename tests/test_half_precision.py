@@ -109,6 +109,7 @@ GEOMETRY = {
     "density": lambda x: geometry.density(x, np.unique(x, axis=0)),
     "distinct_rows": lambda x: geometry.distinct_rows(x),
     "exact_novelty": lambda x: geometry.exact_novelty(x, np.arange(9), np.ones(len(x)), alpha=1.0),
+    "coarse_products": lambda x: geometry.coarse_products(x, np.linspace(-1, 1, 40)),
     "exact_products": lambda x: geometry.exact_products(x, np.linspace(-1, 1, 40)),
     "exact_squared_distances": lambda x: geometry.exact_squared_distances(x, x, np.arange(99), np.arange(9, 108)),
     "faulty_rows": lambda x: geometry.faulty_rows(np.where(np.arange(len(x))[:, None] % 7, x, x.dtype.type(np.inf))),

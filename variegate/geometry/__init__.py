@@ -26,7 +26,15 @@ from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_
 from variegate.geometry.searches import Search, asked_for, collecting, recorded, use_neighbours
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
-from variegate.geometry.vectors import centre_of, centred_on, exact_products, exact_squared_distances, faulty_rows, row_blocks
+from variegate.geometry.vectors import (
+    centre_of,
+    centred_on,
+    coarse_products,
+    exact_products,
+    exact_squared_distances,
+    faulty_rows,
+    row_blocks,
+)
 
 __all__ = [
     "Held",
@@ -44,6 +52,7 @@ __all__ = [
     "bytes_a_block",
     "centre_of",
     "centred_on",
+    "coarse_products",
     "coarse_unit_rows",
     "collecting",
     "copies",

@@ -1,7 +1,7 @@
 """A graph of near neighbours (HNSW, by faiss): finds most of a row's nearest ones without looking at all rows.
 
 Among the indexes of faiss it finds more neighbours for the time than inverted lists do, from 20,000 rows on, and its time for a
-query hardly grows with their number (docs/performance.md). Rows are stored as float16: half the memory of float32, and no
+query hardly grows with their number (docs/neighbours.md). Rows are stored as float16: half the memory of float32, and no
 neighbour the fewer, since float64 distances of the true rows rank what is found.
 """
 

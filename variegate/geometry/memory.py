@@ -1,7 +1,7 @@
 """How much memory work over vectors may take besides the vectors: one bound, from which every block and list has its size.
 
 Results do not depend on it. Arrays of a few numbers for each row, and one float32 copy of the vectors where a strategy or metric
-needs them scaled, are there whatever the bound; docs/performance.md says who holds what.
+needs them scaled, are there whatever the bound; docs/memory.md says who holds what.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "blocks",
     "centre_of",
     "centred_on",
+    "coarse_products",
     "exact_products",
     "exact_squared_distances",
     "faulty_rows",
@@ -101,13 +103,40 @@ def exact_squared_distances(left: Matrix, right: Matrix, at_left: Ints, at_right
     return out
 
 
-def exact_products(vectors: Matrix, direction: Floats) -> Floats:
-    """Return the product of each row with one vector, in float64, shape (n,), without a float64 copy of the matrix."""
+def coarse_products(vectors: Matrix, direction: Floats, each: Callable[..., Iterable[None]] = map) -> NDArray[np.float32]:
+    """Return the product of each row with one vector, in float32, shape (n,).
+
+    Off by no more than :func:`error_share` of the two lengths; arguments as for :func:`exact_products`.
+    """
+    out = np.empty(len(vectors), np.float32)
+    narrow = direction.astype(np.float32)
+
+    def look(part: tuple[int, int]) -> None:
+        np.dot(np.asarray(vectors[part[0] : part[1]], np.float32), narrow, out=out[part[0] : part[1]])
+
+    list(each(look, row_blocks(vectors)))
+    return out
+
+
+def exact_products(vectors: Matrix, direction: Floats, each: Callable[..., Iterable[None]] = map) -> Floats:
+    """Return the product of each row with one vector, in float64, shape (n,), without a float64 copy of the matrix.
+
+    Args:
+        vectors: (n, d).
+        direction: (d,).
+        each: what goes through the parts, as `map` does: `Threads.each` where threads are to share them.
+    """
     n, d = vectors.shape
     out = np.empty(n)
-    wide = np.empty((min(CACHED_ROWS, n), d))
-    for start, stop in blocks(n, CACHED_ROWS):
-        part = wide[: stop - start]
-        part[:] = vectors[start:stop]
-        np.dot(part, direction, out=out[start:stop])
+
+    def look(part: tuple[int, int]) -> None:
+        first, last = part
+        wide = np.empty((min(CACHED_ROWS, last - first), d))
+        for start in range(first, last, CACHED_ROWS):
+            stop = min(start + CACHED_ROWS, last)
+            some = wide[: stop - start]
+            some[:] = vectors[start:stop]
+            np.dot(some, direction, out=out[start:stop])
+
+    list(each(look, blocks(n, ROWS)))
     return out

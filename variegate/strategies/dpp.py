@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError
 from variegate.geometry import UnitRows, exact_products, row_lengths
+from variegate.geometry.threads import Threads
 from variegate.progress import track
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.room import Room
@@ -59,7 +60,7 @@ def dpp(
     left = worth * worth
     largest = float(left.max())
     directions = np.empty((min(len(room.owned) + room.size, *x.shape), x.shape[1]))
-    count = 0
+    count, threads = 0, Threads()
 
     def span(row: int) -> None:
         nonlocal count
@@ -68,18 +69,18 @@ def dpp(
         for _ in range(2):
             new -= (earlier @ new) @ earlier
         directions[count] = new / np.linalg.norm(new)
-        along = exact_products(x, directions[count]) * scale
+        along = exact_products(x, directions[count], threads.each) * scale
         left[:] -= along * along
         count += 1
 
-    for row in room.owned.tolist():
-        # One that lies in the span of the others adds no volume, and takes none away.
-        if left[row] > FLAT:
-            span(row)
     picks: list[int] = []
     gains: list[float | None] = []
     start = first_of(first, room, seed, "dpp")
-    with track("dpp", room.size, "picks") as advance:
+    with threads, track("dpp", room.size, "picks") as advance:
+        for row in room.owned.tolist():
+            # One that lies in the span of the others adds no volume, and takes none away.
+            if left[row] > FLAT:
+                span(row)
         while not room.full:
             free = np.flatnonzero(room.open)
             row = start.pop() if start else lowest_of_best(free, left[free], largest)

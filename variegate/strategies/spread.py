@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import bytes_a_block, exact_products, row_lengths, unit_rows
+from variegate.geometry import bytes_a_block, coarse_products, row_lengths, unit_rows
+from variegate.geometry.screen import error_share
+from variegate.geometry.threads import Threads
 from variegate.progress import track
-from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.first import TIE, first_of, lowest_of_best
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
@@ -59,11 +61,12 @@ def max_sum(
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 <= alpha <= 1:
         raise bad_parameter("alpha", "max_sum", "a number in [0, 1]", alpha)
     room = Room.of(room, len(x), size)
-    sums = _Sums(x, room.owned, quality, alpha)
+    threads = Threads()
+    sums = _Sums(x, room.owned, quality, alpha, threads)
     picks: list[int] = []
     gained: list[float | None] = []
     start = first_of(first, room, seed, "max_sum", drawn=True)
-    with track("max_sum", room.size, "picks") as advance:
+    with threads, track("max_sum", room.size, "picks") as advance:
         while not room.full:
             if start:
                 row = start.pop()
@@ -86,13 +89,15 @@ class _Sums:
     up to date, however many picks there were.
     """
 
-    def __init__(self, x: NDArray[Any], owned: NDArray[np.int64], quality: Any, alpha: float) -> None:
-        self.x, self.lengths = x, row_lengths(x)
+    def __init__(self, x: NDArray[Any], owned: NDArray[np.int64], quality: Any, alpha: float, threads: Threads) -> None:
+        self.x, self.lengths, self.threads = x, row_lengths(x), threads
         self.count, self.quality, self.alpha = len(owned), quality, alpha
-        products_with = np.zeros(x.shape[1])
+        # Of the picks' unit vectors.
+        self.sum = np.zeros(x.shape[1])
         for start in range(0, len(owned), ACTIVE):
-            products_with += self._unit(owned[start : start + ACTIVE]).sum(axis=0)
-        self.products = self._products(products_with)
+            self.sum += self._unit(owned[start : start + ACTIVE]).sum(axis=0)
+        # The share of two lengths that a float32 product of this dimension is off by at most.
+        self.slack = error_share(x.shape[1])
         self.new, self.since = np.zeros(x.shape[1]), 0
         self.active = np.zeros(0, np.int64)
         self.active_unit, self.active_products = np.zeros((0, x.shape[1])), np.zeros(0)
@@ -115,6 +120,7 @@ class _Sums:
         """Add a pick."""
         own = self._unit(np.array([row]))[0]
         self.new += own
+        self.sum += own
         # One thread: for so little work others cost more than they bring.
         self.active_products += np.einsum("nd,d->n", self.active_unit, own)
         self.since += 1
@@ -140,26 +146,31 @@ class _Sums:
         return float(chord + (1 - self.alpha) * length / self.count)
 
     def _look_at_all(self, rows: NDArray[np.int64]) -> tuple[int, float]:
-        self.products += self._products(self.new)
         self.new[:], self.since = 0, 0
-        score = self._score(rows, self.products[rows])
-        row = lowest_of_best(rows, score)
+        products = coarse_products(self.x, self.sum, self.threads.each)[rows] / self.lengths[rows]
+        off = self.slack * float(np.linalg.norm(self.sum)) / (1 if self.quality is None else self.count)
+        score = self._score(rows, products)
+        best = float(score.max())
+        close = rows[score >= best - 2 * off - 2 * abs(best) * TIE]
+        exact = np.concatenate([self._exact(close[at : at + ACTIVE]) for at in range(0, len(close), ACTIVE)])
+        row = lowest_of_best(close, self._score(close, exact))
         if len(rows) > ACTIVE:
             split = np.argpartition(-score, ACTIVE)
-            chosen, others = np.sort(rows[split[:ACTIVE]]), rows[split[ACTIVE:]]
-            products = self.products[others]
-            self.others = (float(score[split[ACTIVE:]].max()), float(self._score(others, products, LONGEST).max()))
+            chosen, others = np.sort(rows[split[:ACTIVE]]), split[ACTIVE:]
+            later = self._score(rows[others], products[others], LONGEST)
+            self.others = (float(score[others].max()) + off, float(later.max()) + off)
         else:
             chosen, self.others = rows, (-np.inf, -np.inf)
-        self.active, self.active_unit, self.active_products = chosen, self._unit(chosen), self.products[chosen]
-        return row, float(self.count - self.products[row])
+        self.active, self.active_unit = chosen, self._unit(chosen)
+        self.active_products = np.einsum("nd,d->n", self.active_unit, self.sum)
+        return row, float(self.count - exact[np.searchsorted(close, row)])
 
     def _unit(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(self.x[rows] / self.lengths[rows, None], np.float64)
 
-    def _products(self, direction: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the product of each row, scaled to length 1, with a vector."""
-        return exact_products(self.x, direction) / self.lengths
+    def _exact(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the products of some rows with the picks' sum, each by itself."""
+        return np.asarray(np.einsum("nd,d->n", self._unit(rows), self.sum))
 
 
 def repr_filter(
