@@ -57,7 +57,7 @@ class Peer:
         same: says of our result and its result how far they agree.
         module: what has to be installed, and is imported before the clock starts; None for numpy and our own.
         note: how it was called, if that needs saying.
-        first: a small piece of the work, done before the clock starts by what compiles itself at its first use.
+        first: a small piece of the work, done before the clock starts: what is loaded at the first use is not timed.
     """
 
     name: str
@@ -90,7 +90,7 @@ def same_picks(ours: Sequence[int], theirs: Sequence[int]) -> str:
 def picks_or(name: str, worth: Callable[[np.ndarray], float], x: np.ndarray, ours: Sequence[int], theirs: Sequence[int]) -> str:
     """Where float32 cannot tell rows apart and the picks part, say what each set is worth."""
     both = [worth(peers.unit(x[list(picks)].astype(np.float64))) for picks in (ours, theirs)]
-    values = "" if list(ours) == list(theirs) else f"; {name} {both[0]:.6g}, theirs {both[1]:.6g}"
+    values = "" if list(ours) == list(theirs) else f"; {name} {both[0]:.8g}, theirs {both[1]:.8g}"
     return same_picks(ours, theirs) + values
 
 
@@ -129,11 +129,13 @@ def novelty_tasks(x: np.ndarray, few: np.ndarray, k: int, few_k: int) -> Iterato
     (n, d), m = x.shape, len(few)
     # Densities among some of the rows: they need not be those of the whole pool for the picks to be timed.
     sigma = density(x, few[: max(12, m // 4)])
-    published = Peer("algorithm as published", partial(peers.published_novelselect, few, sigma[:m], few_k), same_picks)
+    published = Peer(
+        "algorithm as published", partial(peers.published_novelselect, few, sigma[:m], few_k), same_picks, note="float32"
+    )
     yield Task("NovelSelect, the picks", (m, d, few_k), partial(novel_picks, few, sigma[:m], few_k), "n x k", [published])
     yield Task("NovelSelect, the picks", (n, d, k), partial(novel_picks, x, sigma, k), "n x k")
     yield Task("NovelSelect with grouping and densities", (n, d, k), partial(ours, "novelselect", x, k, first=0), "n x n")
-    plain = Peer("plain numpy", partial(peers.plain_novelsum, few), same_value)
+    plain = Peer("plain numpy", partial(peers.plain_novelsum, few), same_value, note="float64, all pairs at once")
     yield Task("NovelSum with densities", (m, d, None), partial(novelsum, few, reference=few), "n x n", [plain])
     yield Task("NovelSum with densities", (n, d, None), partial(novelsum, x, reference=x), "n x n")
     brute = Peer("scikit-learn", partial(peers.density_by_sklearn, x), same_values, "sklearn.neighbors", "brute force")
@@ -143,7 +145,7 @@ def novelty_tasks(x: np.ndarray, few: np.ndarray, k: int, few_k: int) -> Iterato
     closest = Peer("scikit-learn", partial(peers.knn_distance_by_sklearn, x), same_value, "sklearn.neighbors", "brute force")
     yield Task("knn_distance", (n, d, 1), partial(knn_distance, x), "n x n", [closest])
     repeated = with_near_copies(few)
-    group = Peer("plain numpy", partial(peers.plain_near_duplicates, repeated), same_groups)
+    group = Peer("plain numpy", partial(peers.plain_near_duplicates, repeated), same_groups, note="float64, all pairs at once")
     yield Task("near-duplicates", (m, d, None), lambda: near_duplicates(repeated).representative, "n x n", [group])
     yield Task("near-duplicates", (n, d, None), partial(near_duplicates, with_near_copies(x)), "n x n")
 
@@ -196,12 +198,13 @@ def strategy_tasks(x: np.ndarray, few: np.ndarray, k: int, few_k: int) -> Iterat
     volume_k, clusters = min(k, max(1, d - 6)), min(CLUSTERS, max(1, n // 10))
     by_apricot, by_submodlib = peers.facility_location_by_apricot, peers.facility_location_by_submodlib
     how = "lazy, given our similarities"
+    compiling = "lazy, given our similarities; compiles itself at each call"
     once = partial(by_apricot, few[:50], 2)
-    apricot = Peer("apricot-select", partial(by_apricot, few, few_k), same_picks, "apricot", how, once)
+    apricot = Peer("apricot-select", partial(by_apricot, few, few_k), same_picks, "apricot", compiling, once)
     submodlib = Peer("submodlib-py", partial(by_submodlib, few, few_k), same_picks, "submodlib.functions", how)
     yield Task("facility_location", (m, d, few_k), partial(ours, "facility_location", few, few_k), "n x n", [apricot, submodlib])
     yield Task("facility_location", (n, d, k), partial(ours, "facility_location", x, k), "n x n")
-    farthest = Peer("plain farthest first", partial(peers.farthest_first, x, k), same_picks)
+    farthest = Peer("plain farthest first", partial(peers.farthest_first, x, k), same_picks, note="float64")
     yield Task("k_center", (n, d, k), partial(ours, "k_center", x, k, first=0), "n x k", [farthest])
     spread = partial(picks_or, "mean distance", distsum_cosine, x)
     msd = Peer("pyversity", partial(peers.by_pyversity, x, k, "msd"), spread, "pyversity", "msd, float32")
@@ -219,7 +222,7 @@ def token_tasks(tokens: Tokens, k: int) -> Iterator[Task]:
     full = tokens.take(np.flatnonzero(tokens.lengths > 0)[:BLEU_TEXTS])
     some = tokens.take(np.arange(min(n, LEXICAL_TEXTS)))
     plain = Peer("plain greedy", partial(peers.plain_token_coverage, tokens, k), same_picks)
-    by_apricot, how = peers.token_coverage_by_apricot, "feature based, lazy"
+    by_apricot, how = peers.token_coverage_by_apricot, "feature based, lazy; compiles itself at each call"
     apricot = Peer("apricot-select", partial(by_apricot, tokens, k), same_picks, "apricot", how, partial(by_apricot, tokens, 2))
     yield Task("token_coverage", (n, None, k), lambda: token_coverage(tokens, k, seed=0).rows.tolist(), "", [plain, apricot])
     nltk = Peer("nltk", partial(peers.self_bleu_by_nltk, full), same_value, "nltk.translate.bleu_score")
@@ -258,7 +261,7 @@ def lines_of(task: Task, product: float | None) -> Iterator[list[str]]:
         yield [task.what, *size, "", "", "", "", "", "", f"{task.needs} is not installed: {INSTALL}"]
         return
     result, seconds = timed(task.ours)
-    bare = ["", ""] if product is None else [f"{shown(product)} ({task.product})", f"{seconds / product:.1f}"]
+    bare = ["", ""] if product is None else [f"{shown(product)} ({task.product})", ratio(seconds / product)]
     for peer in task.peers:
         start = [task.what, *size, shown(seconds)]
         if missing(peer.module):
@@ -274,7 +277,7 @@ def lines_of(task: Task, product: float | None) -> Iterator[list[str]]:
         except Exception as error:
             yield [*start, called(peer), "", "", *bare, one_line(error)]
             continue
-        yield [*start, called(peer), shown(other), f"{other / seconds:.1f}", *bare, agreement]
+        yield [*start, called(peer), shown(other), ratio(other / seconds), *bare, agreement]
     if not task.peers:
         yield [task.what, *size, shown(seconds), "", "", "", *bare, ""]
 
@@ -290,6 +293,10 @@ def called(peer: Peer) -> str:
 
 def shown(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2g}" if seconds < 0.1 else f"{seconds:.2f}"
+
+
+def ratio(value: float) -> str:
+    return f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
 
 
 class Products:
@@ -361,7 +368,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--dimensions", type=int, default=256)
     parser.add_argument("--picks", type=int, default=1000)
     parser.add_argument("--small-rows", type=int, default=5000)
-    parser.add_argument("--small-picks", type=int, default=300)
+    parser.add_argument("--small-picks", type=int, default=500)
     parser.add_argument("--vectors", help="a .npy file of vectors, (n, d), of which rows are drawn")
     parser.add_argument("--pool", help="rows whose texts are measured")
     parser.add_argument("--only", default="", help="time only what has one of these words in its name")
