@@ -1,4 +1,4 @@
-"""What the benchmarks share: vectors, clocks, the bare matrix product, processes of their own."""
+"""What the benchmarks share: vectors and tokens, clocks, the bare matrix product, processes of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from variegate.views.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 CENTRES = 200
@@ -24,6 +26,22 @@ def drawn(n: int, d: int, spread: float = 1.5) -> np.ndarray:
     x = spread * rng.standard_normal((n, d), np.float32)
     x += centres[rng.integers(CENTRES, size=n)]
     return x
+
+
+def with_near_copies(x: np.ndarray) -> np.ndarray:
+    """Make one row in twenty nearly another."""
+    rng = np.random.default_rng(1)
+    x = x.copy()
+    late = rng.permutation(len(x))[: max(1, len(x) // 20)]
+    x[late] = x[rng.integers(len(x), size=len(late))] * (1 + 1e-3 * rng.standard_normal((len(late), x.shape[1]), np.float32))
+    return x
+
+
+def drawn_tokens(n: int) -> Tokens:
+    """Draw texts of 20 to 140 tokens, types by Zipf's law."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(20, 140, size=n)
+    return Tokens(rng.zipf(1.2, size=lengths.sum()) % 32_000, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def some_rows(path: str, n: int) -> np.ndarray:

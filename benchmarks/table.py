@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import peers
-from common import ROOT, bare_product, drawn, one_line, some_rows, timed
+from common import ROOT, bare_product, drawn, drawn_tokens, one_line, some_rows, timed, with_near_copies
 
 import variegate as vg
 from variegate.geometry import collecting, density, kmeans, near_duplicates, searches, use_neighbours
@@ -148,15 +148,6 @@ def novelty_tasks(x: np.ndarray, few: np.ndarray, k: int, few_k: int) -> Iterato
     group = Peer("plain numpy", partial(peers.plain_near_duplicates, repeated), same_groups, note="float64, all pairs at once")
     yield Task("near-duplicates", (m, d, None), lambda: near_duplicates(repeated).representative, "n x n", [group])
     yield Task("near-duplicates", (n, d, None), partial(near_duplicates, with_near_copies(x)), "n x n")
-
-
-def with_near_copies(x: np.ndarray) -> np.ndarray:
-    """Make one row in twenty nearly another."""
-    rng = np.random.default_rng(1)
-    x = x.copy()
-    late = rng.permutation(len(x))[: max(1, len(x) // 20)]
-    x[late] = x[rng.integers(len(x), size=len(late))] * (1 + 1e-3 * rng.standard_normal((len(late), x.shape[1]), np.float32))
-    return x
 
 
 def approximate_density(x: np.ndarray) -> tuple[np.ndarray, float]:
@@ -338,13 +329,6 @@ def about(options: argparse.Namespace) -> str:
         f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, numpy {np.__version__}, "
         f"{', '.join(dict.fromkeys(libraries))}; {inputs}, {texts}"
     )
-
-
-def drawn_tokens(n: int) -> Tokens:
-    """Draw texts of 20 to 140 tokens, types by Zipf's law."""
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(20, 140, size=n)
-    return Tokens(rng.zipf(1.2, size=lengths.sum()) % 32_000, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def tasks(options: argparse.Namespace) -> Iterator[Task]:
