@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 POOL := examples/sample.jsonl
 OUT := demo
+BENCH :=
 
 .PHONY: help demo test lint fix docs bench clean
 
@@ -12,9 +13,11 @@ help:
 	@echo "make test   all tests"
 	@echo "make lint   ruff, mypy   |   make fix   ruff with corrections"
 	@echo "make docs   refresh the tables and help texts in README.md and docs/"
-	@echo "make bench  the benchmarks"
+	@echo "make bench  our time beside peers' and the bare matrix product's, in one table (minutes)"
+	@echo "            BENCH='--rows 50000 --vectors FILE.npy' and other options of benchmarks/table.py; the other scripts"
+	@echo "            in benchmarks/ run by hand, for example $(BIN)/python benchmarks/scaling.py --help"
 
-# Two marks: what users install, and what developers need on top.
+# Three marks: what users install, what developers need on top, and what benchmarks compare with.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
@@ -22,6 +25,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.developed: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.benchmarked: $(VENV)/.installed benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/requirements.txt
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -49,12 +56,8 @@ fix: $(VENV)/.developed
 docs: $(VENV)/.developed
 	$(BIN)/python docs/refresh.py
 
-bench: $(VENV)/.developed
-	$(BIN)/python benchmarks/duplicates.py
-	$(BIN)/python benchmarks/neighbours.py
-	$(BIN)/python benchmarks/novelselect.py
-	$(BIN)/python benchmarks/selections.py
-	$(BIN)/python benchmarks/speed.py
+bench: $(VENV)/.benchmarked
+	$(BIN)/python benchmarks/table.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache

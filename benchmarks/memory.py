@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import tempfile
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from common import drawn, in_own_process, some_rows
 
 from variegate.metrics import METRICS
 from variegate.strategies.table import STRATEGIES
@@ -26,11 +25,6 @@ ALL = [
     *(name for name, spec in STRATEGIES.items() if spec.view == "vectors"),
     *(f"measure:{name}" for name, spec in METRICS.items() if spec.view == "vectors"),
 ]
-
-
-def drawn(n: int, d: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return (rng.normal(size=(200, d))[rng.integers(200, size=n)] + 1.5 * rng.normal(size=(n, d))).astype(np.float32)
 
 
 def call(name: str, x: np.ndarray, picks: int) -> list[int] | float:
@@ -43,7 +37,7 @@ def call(name: str, x: np.ndarray, picks: int) -> list[int] | float:
     return STRATEGIES[name].function(x, size, seed=0).rows.tolist()
 
 
-def measured(queue: Any, name: str, path: str, picks: int, memory: str | None) -> None:
+def measured(name: str, path: str, picks: int, memory: str | None) -> tuple[list[int] | float, float, int]:
     if memory is not None:
         from variegate.geometry import use_memory
 
@@ -54,7 +48,7 @@ def measured(queue: Any, name: str, path: str, picks: int, memory: str | None) -
     seconds = time.process_time() - start
     tracemalloc.start()
     call(name, x, picks)
-    queue.put((result, seconds, tracemalloc.get_traced_memory()[1]))
+    return result, seconds, tracemalloc.get_traced_memory()[1]
 
 
 def main() -> None:
@@ -68,26 +62,17 @@ def main() -> None:
     parser.add_argument("--memory", help="as --memory of the command")
     parser.add_argument("--picks-to", type=Path, help="write what was picked or measured as JSON")
     options = parser.parse_args()
-    if options.vectors:
-        pool = np.load(options.vectors, mmap_mode="r")
-        x = pool[np.sort(np.random.default_rng(0).choice(len(pool), min(options.rows, len(pool)), replace=False))]
-    else:
-        x = drawn(options.rows, options.dimensions)
+    x = some_rows(options.vectors, options.rows) if options.vectors else drawn(options.rows, options.dimensions)
     if options.half:
         x = x.astype(np.float16)
     results = {}
-    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/vectors.npy"
         np.save(path, x)
         print(f"{len(x):,} x {x.shape[1]} {x.dtype}, {x.nbytes / 2**20:.0f} MiB\n")
         print("| what | CPU seconds | peak besides the vectors, MiB | of the vectors in float32 |\n| --- | --- | --- | --- |")
         for name in options.names:
-            queue = context.Queue()
-            process = context.Process(target=measured, args=(queue, name, path, options.picks, options.memory))
-            process.start()
-            results[name], seconds, peak = queue.get()
-            process.join()
+            results[name], seconds, peak = in_own_process(measured, name, path, options.picks, options.memory)
             print(f"| `{name}` | {seconds:.1f} | {peak / 2**20:.0f} | {peak / (4 * x.size):.1f} |", flush=True)
     if options.picks_to is not None:
         options.picks_to.write_text(json.dumps(results))

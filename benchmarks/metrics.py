@@ -7,19 +7,17 @@ already; the last row is all metrics in one call, which share their work. --writ
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 import resource
 import time
-from pathlib import Path
+
+from common import ROOT, in_own_process
 
 import variegate as vg
 from variegate.metrics import METRICS
 
-ROOT = Path(__file__).resolve().parents[1]
 
-
-def measured(queue: multiprocessing.Queue, pool: str, side: str, reference: str | None, names: list[str]) -> None:
+def measured(pool: str, side: str, reference: str | None, names: list[str]) -> tuple[list[float], float, int, int]:
     corpus = vg.load(pool)
     against = None if reference is None else corpus if reference == pool else vg.load(reference)
     # The views are what the cache keeps: what is timed is the metrics.
@@ -32,17 +30,7 @@ def measured(queue: multiprocessing.Queue, pool: str, side: str, reference: str 
     results = vg.measure(corpus, names, side=side, reference=against, on_failure=lambda *_: None)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    queue.put(([result.value for result in results], seconds, before, peak))
-
-
-def in_own_process(*arguments: object) -> tuple[list[float], float, int, int]:
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=measured, args=(queue, *arguments))
-    process.start()
-    found = queue.get()
-    process.join()
-    return found
+    return [result.value for result in results], seconds, before, peak
 
 
 def main() -> None:
@@ -54,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = ["| metric | value | seconds | peak memory, GB |", "| --- | --- | --- | --- |"]
     for names in [*([name] for name in METRICS), list(METRICS)]:
-        values, seconds, _, peak = in_own_process(options.pool, options.side, options.reference, names)
+        values, seconds, _, peak = in_own_process(measured, options.pool, options.side, options.reference, names)
         value = f"{values[0]:.5g}" if len(names) == 1 and values else ""
         label = f"`{names[0]}`" if len(names) == 1 else "all in one call"
         lines.append(f"| {label} | {value} | {seconds:.1f} | {peak / 2**20:.2f} |")

@@ -12,15 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from common import drawn
 
 import variegate as vg
 from variegate.geometry import density, near_duplicates, searches, sharing, use_neighbours
 from variegate.strategies import novel
-
-
-def drawn(n: int, d: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return (rng.normal(size=(200, d))[rng.integers(200, size=n)] + 0.5 * rng.normal(size=(n, d))).astype(np.float32)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -59,7 +55,7 @@ def main() -> None:
     searches.FEWEST = 1
     how = "approximate" if given.effort is None else f"approximate:{given.effort}"
     sizes = [int(size) for size in given.rows.split(",")]
-    whole = drawn(max(sizes), given.dimensions) if given.vectors is None else np.load(given.vectors, mmap_mode="r")
+    whole = drawn(max(sizes), given.dimensions, 0.5) if given.vectors is None else np.load(given.vectors, mmap_mode="r")
     header = ["rows", "grouping, s", "exact", "other groups", "density, s", "exact", "recall@11", "off by, mean", "99 %"]
     header += ["same picks", "their NovelSum", "exact"]
     print(f"| {' | '.join(header)} |\n|{' --- |' * len(header)}")

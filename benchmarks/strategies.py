@@ -7,18 +7,16 @@ views that are cached already. --rows takes the first so many rows of the pool. 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 import resource
 import time
-from pathlib import Path
 
 import numpy as np
+from common import ROOT, in_own_process
 
 import variegate as vg
 from variegate.strategies import STRATEGIES
 
-ROOT = Path(__file__).resolve().parents[1]
 # Label in the table: strategy, its options. A strategy with a dial stands there at both ends.
 RUNS = {
     **{name: (name, {}) for name, spec in STRATEGIES.items() if not spec.levelled},
@@ -41,7 +39,7 @@ MEASURED = {
 RANK = 256
 
 
-def chosen(queue: multiprocessing.Queue, pool: str, rows: int | None, views: dict[str, str], label: str, size: int) -> None:
+def chosen(pool: str, rows: int | None, views: dict[str, str], label: str, size: int) -> tuple[float, int, int, list[float]]:
     corpus = vg.load(pool)
     corpus = corpus if rows is None else corpus.take(np.arange(min(rows, len(corpus))))
     strategy, options = RUNS[label]
@@ -55,21 +53,7 @@ def chosen(queue: multiprocessing.Queue, pool: str, rows: int | None, views: dic
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     part = corpus.take(selection.indices)
     found = vg.measure(part, list(MEASURED.values()), reference=corpus, **views)
-    queue.put((seconds, peak, int(part.tokens(side).lengths.sum()), [one.value for one in found]))
-
-
-def in_own_process(*arguments: object) -> tuple[float, int, int, list[float]]:
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=chosen, args=(queue, *arguments))
-    process.start()
-    while process.is_alive() and queue.empty():
-        time.sleep(0.1)
-    if queue.empty():
-        raise SystemExit(f"{arguments[3]} failed")
-    found = queue.get()
-    process.join()
-    return found
+    return seconds, peak, int(part.tokens(side).lengths.sum()), [one.value for one in found]
 
 
 def main() -> None:
@@ -90,7 +74,7 @@ def main() -> None:
         if options.only and name not in options.only.split(","):
             continue
         size = min(options.size, RANK) if name == "dpp" else options.size
-        seconds, peak, tokens, values = in_own_process(options.pool, options.rows, views, label, size)
+        seconds, peak, tokens, values = in_own_process(chosen, options.pool, options.rows, views, label, size)
         shown = label if size == options.size else f"{label} ({size} rows)"
         cells = [
             shown,
