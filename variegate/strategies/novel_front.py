@@ -111,9 +111,10 @@ class Front:
                 self._score_coarsely(_highest(np.flatnonzero(stale & self.open), limits, min(coarse, most)), limits)
                 coarse *= 2
             else:
-                unknown = np.flatnonzero(self.open & ~known & ~self.exact_scores.holds(self.rows))
-                if len(np.intersect1d(wanted, unknown)):
-                    wanted = np.union1d(wanted, _highest(unknown, limits, min(TOGETHER, most)))
+                new = self.open & ~known & ~self.exact_scores.holds(self.rows)
+                if new[wanted].any():
+                    more = _highest(np.flatnonzero(new), limits, min(TOGETHER, most))
+                    wanted = np.concatenate([wanted[~new[wanted]], more])
                 self._score_exactly(wanted, limits)
                 batch *= 2
         if not known.any() or (self.rest.limits >= floor).any():
