@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import Held, device_kernels, to_device
+from variegate.geometry.screen import UNIT
 
 __all__ = ["Bins"]
 
@@ -24,8 +25,8 @@ ANEW = 4
 SAMPLE_ROWS, SAMPLE_PICKS, OWN_PICKS = 256, 2048, 256
 # Bytes of distances at once, where no kernel keeps them out of memory.
 BLOCK_BYTES = 256 << 20
-# Half the distance of float32 numbers around 1; roundings of a weighted distance; picks that a kernel adds up together.
-UNIT, ROUNDINGS, TOGETHER = 2.0**-24, 16, 64
+# Roundings of a weighted distance; picks that a kernel adds up together.
+ROUNDINGS, TOGETHER = 16, 64
 # Rows whose mean distance is below this have all in one bin. The least density, as a share of the largest.
 LEAST_MEAN, LEAST_DENSITY = 1e-12, 1e-30
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry import NearDuplicates, exact_squared_distances
+from variegate.geometry import NearDuplicates, exact_squared_distances, row_lengths
 from variegate.strategies.novel_scores import Scores
 from variegate.strategies.room import Room
 
@@ -16,8 +16,6 @@ __all__ = ["Candidates"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-ROWS = 8192
 
 
 class Candidates:
@@ -46,8 +44,7 @@ class Candidates:
     @cached_property
     def norms(self) -> Floats:
         """The rows' lengths, (n,)."""
-        parts = [np.linalg.norm(np.asarray(self.x[at : at + ROWS], np.float64), axis=1) for at in range(0, len(self.x), ROWS)]
-        return np.concatenate(parts)
+        return row_lengths(self.x)
 
     def note(self, pick: int) -> None:
         """Take note of a pick."""

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry import proximity_weights, unit_rows
+from variegate.geometry import coarse_unit_rows, proximity_weights, unit_rows
 from variegate.geometry.screen import UNIT, error_share
 from variegate.geometry.threads import Threads
-from variegate.strategies.novel_histograms import ROUNDINGS, TOGETHER, Histograms
-from variegate.strategies.novel_histograms import ROWS as TILE_ROWS
+from variegate.strategies.novel_histograms import ROUNDINGS, ROWS, TOGETHER, Histograms
 
 __all__ = ["Lines", "Scores"]
 
@@ -22,7 +21,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 F32 = NDArray[np.float32]
 
-ROWS = 8192
 # Picks that are folded into bounds together.
 PICKS = 256
 # Histograms are laid anew each time that there are this many times as many picks, until there are enough for good.
@@ -98,9 +96,7 @@ class Scores:
         n, d = x.shape
         self.x, self.sigma, self.threads = x, sigma, threads
         self.own = sigma if density_of == "both" else np.zeros(n)
-        self.unit = np.empty((n, d), np.float32)
-        for low in range(0, n, ROWS):
-            self.unit[low : low + ROWS] = unit_rows(x[low : low + ROWS])
+        self.unit = coarse_unit_rows(x)
         self.slack = error_share(d)
         self.rows = np.empty(most, np.int64)
         self.picked, self.picked_coarsely = np.empty((most, d)), np.empty((most, d), np.float32)
@@ -164,10 +160,10 @@ class Scores:
         """Yield no less than the weighted distances of some rows to some picks, a tile at a time, and add w v to `grown`."""
         towards, density = self.picked_coarsely[picks].T, self.sigma[self.rows[picks]].astype(np.float32)
         own, unit = self.own[rows].astype(np.float32), self.unit[rows]
-        size = max(1, min(TOGETHER // len(density), TILE_ROWS))
+        size = max(1, min(TOGETHER // len(density), ROWS))
         memory = np.empty((2, size, len(density)), np.float32)
-        # Twice: of the products, of the densities and what is made of them.
-        far, share = np.float32(1 + 2 * self.slack), 1 + ROUNDINGS * UNIT
+        # Twice: of the products, of the densities and what is made of them. A float32 sum may lose a rounding with each term.
+        far, share = np.float32(1 + 2 * self.slack), 1 + (len(density) + ROUNDINGS) * UNIT
         for start in range(0, len(unit), size):
             part = slice(start, min(start + size, len(unit)))
             tile, density_of_both = memory[:, : part.stop - start]
