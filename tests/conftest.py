@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.chat_server import ChatServer
-from variegate.geometry import memory
+from variegate.choices import from_defaults
 from variegate.views import answers, cache, tagger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,11 +20,11 @@ SAMPLE = ROOT / "examples" / "sample.jsonl"
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty cache and no setting left over from another."""
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test an empty cache, and no choice left over from another."""
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setattr(cache, "_chosen", None)
-    monkeypatch.setattr(memory, "_allowed", None)
+    with from_defaults():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from variegate.loading import load
     from variegate.metrics import METRICS, Measurement, MetricSpec, compare, diagnose, measure, novelty, rarefaction
     from variegate.strategies import STRATEGIES, Selection, StrategySpec, select
+    from variegate.using import use
     from variegate.views.cache import use_cache
 
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "novelty": "metrics",
     "rarefaction": "metrics",
     "select": "strategies",
+    "use": "using",
     "use_cache": "views.cache",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "novelty",
     "rarefaction",
     "select",
+    "use",
     "use_cache",
 ]
 

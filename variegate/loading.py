@@ -20,7 +20,7 @@ from variegate.views.precision import FLOAT32, check_storage, refuse_storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["load", "separate"]
+__all__ = ["load", "load_each", "separate"]
 
 # Rows whose texts are gathered before they go into an Arrow array.
 CHUNK = 8192
@@ -69,6 +69,24 @@ def load(
     sources = [source for part in several for source in open_sources(part, schema, columns)]
     label = name or ", ".join(str(part) if is_named(part) else "rows in memory" for part in several)
     return replace(_read(label, sources, on_bad_row), vector_storage=vector_storage)
+
+
+def load_each(*data: Any) -> list[Any]:
+    """Load several data sets, each once: one that is given twice, as the same object or the same path, is one corpus.
+
+    What is derived from it is then made once too, and a set that is its own reference is known to be.
+
+    Args:
+        data: as for :func:`load`; None stays None.
+    """
+    loaded: dict[str | int, Corpus] = {}
+    corpora: list[Corpus | None] = []
+    for one in data:
+        key = str(one) if is_named(one) else id(one)
+        if one is not None and key not in loaded:
+            loaded[key] = load(one)
+        corpora.append(None if one is None else loaded[key])
+    return corpora
 
 
 def separate(data: Any) -> list[Any]:

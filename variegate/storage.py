@@ -5,13 +5,64 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from variegate.choices import Choice
 from variegate.errors import DataError
 
-__all__ = ["check_folder", "check_target", "whole_file", "whole_files", "whole_folder"]
+__all__ = [
+    "check_folder",
+    "check_target",
+    "is_one_of",
+    "protect",
+    "refuse_inputs",
+    "whole_file",
+    "whole_files",
+    "whole_folder",
+]
+
+# Files that a command reads, so that nothing can write over them.
+_protected: Choice[frozenset[Path]] = Choice(frozenset())
+
+
+def protect(files: Iterable[Path]) -> None:
+    """Have every write refuse to replace these files, which are being read."""
+    _protected.value = frozenset(file for file in files if file.is_file())
+
+
+def place_of(path: Path) -> Path:
+    """Return where a path leads; the path itself where it cannot be the name of a file, which is said where it is written."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError):
+        return path
+
+
+def is_one_of(target: Path, files: Iterable[Path]) -> bool:
+    """Whether a path is one of some files, by whatever name or link."""
+    place = place_of(target)
+    with suppress(OSError, ValueError):
+        if place.exists():
+            return any(file.is_file() and place.samefile(file) for file in files)
+    return False
+
+
+def refuse_inputs(targets: Iterable[Path], inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse to write over data that is being read.
+
+    Args:
+        targets: what will be written.
+        inputs: files that are read, besides those that are protected.
+
+    Raises:
+        DataError: a target is such a file.
+    """
+    read = [*_protected.value, *(Path(name).resolve() for name in inputs)]
+    for target in targets:
+        if is_one_of(target, read):
+            raise DataError(f"{target}: is the data that is read; writing here would destroy it. Choose another name.")
 
 
 def check_target(target: Path) -> None:
@@ -84,6 +135,7 @@ def whole_files(*targets: Path) -> Iterator[tuple[Path, ...]]:
     """
     temporary: list[Path] = []
     try:
+        refuse_inputs(targets)
         for target in targets:
             check_target(target)
             try:

@@ -241,7 +241,8 @@ COMMANDS = [
     pick("-o no/out/", "no: no such folder. Create it first"),
     pick("-o ./", r"\.: holds files already, and nothing is overwritten"),
     pick("-o folder/", "folder: holds files already, and nothing is overwritten. Name a new folder, or remove this one"),
-    pick("-o pool.jsonl/", r"pool\.jsonl: is a file, and nothing is overwritten"),
+    pick("-o pool.jsonl/", r"pool\.jsonl: is the data that was read"),
+    pick("-o chat.jsonl/", r"chat\.jsonl: is a file, and nothing is overwritten"),
     pick("-o pool.jsonl/x/", r"pool\.jsonl.*: (no such folder|cannot be the name)"),
     pick(f"-o {'a' * 300}/", "a{80}: cannot be the name of a folder")._replace(name="a folder with a name that is too long"),
     Case(

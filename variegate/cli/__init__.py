@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from importlib import import_module
+from typing import Any
 
 import click
 
 from variegate._version import __version__
+from variegate.choices import from_defaults
 from variegate.errors import VariegateError
 
 __all__ = ["cli", "main"]
@@ -37,6 +40,11 @@ class _Verbs(click.Group):
         module = import_module(f"variegate.cli.{VERBS[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # A command is as its options say, whatever a command before it in the same process was, and it leaves nothing behind.
+        with from_defaults():
+            return copy_context().run(super().invoke, ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from variegate.cli.options import (
-    data_options,
-    device_option,
-    load_reported,
-    memory_option,
-    neighbours_option,
-    prepare,
-    refuse_overwriting,
-    report_skipped,
-    side_option,
-    storage_option,
-)
+from variegate.cli.options import device_option, memory_option, neighbours_option, side_option, storage_option
+from variegate.cli.reading import STDOUT, Reading, data_options, json_option, write_json
 
 __all__ = ["diagnose_command"]
 
@@ -35,27 +24,18 @@ __all__ = ["diagnose_command"]
 @device_option
 @memory_option
 @neighbours_option
-@click.option("--json", "json_to", metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
+@json_option("what was found")
 @data_options
 def diagnose_command(
     data: str,
     reference: str | None,
     side: str,
     embedder: str,
-    storage: str,
     tokenizer: str,
     top: int,
     clusters: int | None,
-    json_to: str | None,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
-    device: str,
-    memory: str | None,
-    neighbours: str,
+    json_to: Path | None,
+    reading: Reading,
 ) -> None:
     """Say where a data set is not diverse, with example rows.
 
@@ -68,23 +48,13 @@ def diagnose_command(
     """
     from variegate.cli.tables import diagnosis_tables
     from variegate.metrics import diagnose
-    from variegate.storage import check_target, whole_file
+    from variegate.storage import check_target
 
-    prepare(cache, quiet, device, memory, neighbours)
-    results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
-    if results_to is not None:
-        check_target(results_to)
-    listed = bad_rows or Path("variegate.bad-rows.jsonl")
-    refuse_overwriting([results_to, listed if on_bad_row == "skip" else None], [data, reference, embedder])
-    corpus = load_reported(data, schema, columns, on_bad_row, quiet, storage)
-    against = None if reference is None else load_reported(reference, schema, columns, on_bad_row, quiet, storage)
-    report_skipped([corpus, against] if against is not None else [corpus], listed)
+    if json_to is not None and json_to != STDOUT:
+        check_target(json_to)
+    reading.check([json_to])
+    corpus = reading.load(data)
+    against = None if reference is None else reading.load(reference)
+    reading.report()
     found = diagnose(corpus, reference=against, side=side, embedder=embedder, tokenizer=tokenizer, top=top, clusters=clusters)
-    text = json.dumps(found.as_dict(), indent=1) + "\n"
-    if json_to == "-":
-        click.echo(text, nl=False)
-        return
-    diagnosis_tables(found)
-    if results_to is not None:
-        with whole_file(results_to) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_json(found.as_dict(), json_to, lambda: diagnosis_tables(found))

@@ -6,18 +6,8 @@ from pathlib import Path
 
 import click
 
-from variegate.cli.options import (
-    data_options,
-    device_option,
-    load_reported,
-    memory_option,
-    neighbours_option,
-    prepare,
-    report_skipped,
-    say,
-    side_option,
-    storage_option,
-)
+from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option
+from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.errors import ParameterError
 
 __all__ = ["ladder_command"]
@@ -38,7 +28,7 @@ __all__ = ["ladder_command"]
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")
 @click.option("--tags", default="keyphrases", show_default=True, help="What meso's tags are (variegate list tags).")
 @click.option("--format", "ending", default="jsonl", show_default=True, metavar="KIND", help="jsonl, parquet, json, csv, ...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder of the data sets.")
+@click.option("-o", "--output", type=OutputPath(), required=True, metavar="DIR", help="Folder of the data sets.")
 @device_option
 @memory_option
 @neighbours_option
@@ -53,21 +43,12 @@ def ladder_command(
     side: str,
     metrics: str | None,
     embedder: str,
-    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
     ending: str,
     output: Path,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
-    device: str,
-    memory: str | None,
-    neighbours: str,
+    reading: Reading,
 ) -> None:
     """Write the data sets of a whole grid: strategies x sides x levels x sizes x seeds.
 
@@ -82,16 +63,12 @@ def ladder_command(
     from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
-    prepare(cache, quiet, device, memory, neighbours)
     steps = [float(level) for level in _numbers(levels, "--levels", float)]
     rows_of_each = [int(size) for size in _numbers(sizes, "--size", int)] if sizes else []
     tokens_of_each = [int(budget) for budget in _numbers(budgets, "--budget-tokens", int)] if budgets else []
-    if Path(pool).is_dir() and Path(pool).resolve() in (output.resolve(), *output.resolve().parents):
-        raise ParameterError(
-            f"{output}: lies in the folder that is read, and would be part of the pool next time. Choose another."
-        )
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
-    report_skipped([corpus], bad_rows or Path("variegate.bad-rows.jsonl"))
+    reading.check([], folder=output)
+    corpus = reading.load(pool)
+    reading.report()
     rows = ladder(
         corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each, budgets=tokens_of_each,
         levels=int(steps[0]) if levels.strip().isdigit() and "," not in levels else steps, seeds=seeds, side=side,
@@ -108,7 +85,7 @@ def ladder_command(
         for row in rows
     ]
     print_table([*shown, *realised], cells, numbers_from=2)
-    say(f"{len(rows):,} data sets in {output}, described in {output / MANIFEST}", quiet)
+    say(f"{len(rows):,} data sets in {output}, described in {output / MANIFEST}", reading.quiet)
 
 
 def _shown(value: int | str) -> str:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from variegate.cli.options import (
-    data_options,
-    device_option,
-    load_reported,
-    memory_option,
-    neighbours_option,
-    prepare,
-    refuse_overwriting,
-    report_skipped,
-    say,
-    side_option,
-    storage_option,
-    values,
-)
+from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
+from variegate.cli.reading import STDOUT, OutputPath, Reading, data_options, json_option, write_json
 from variegate.errors import DataError, ParameterError, VariegateError
 
 if TYPE_CHECKING:
@@ -52,14 +39,14 @@ __all__ = ["measure_command"]
     help="Metrics over all pairs sample N rows where there are more, and say so; 0 for no limit.",
 )  # fmt: skip
 @click.option("--curve", metavar="auto|N,N,...", help="Measure at growing sizes instead: rarefaction, with --seeds draws (5).")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw --curve as .svg, .png or .pdf.")
+@click.option("--plot", type=OutputPath(), metavar="FILE", help="Draw --curve as .svg, .png or .pdf.")
 @click.option("--compare/--no-compare", default=True, help="Say which of several data sets is more diverse, and how sure.")
-@click.option("--per-sample", type=click.Path(path_type=Path), metavar="FILE", help="Write every sample's scores here as well.")
+@click.option("--per-sample", type=OutputPath(), metavar="FILE", help="Write every sample's scores here as well.")
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
 @device_option
 @memory_option
 @neighbours_option
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the results as JSON; - is stdout.")
+@json_option("the results")
 @data_options
 def measure_command(
     data: tuple[str, ...],
@@ -67,7 +54,6 @@ def measure_command(
     metrics: str | None,
     reference: str | None,
     embedder: str,
-    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -80,16 +66,8 @@ def measure_command(
     compare: bool,
     per_sample: Path | None,
     with_rows: bool,
-    json_to: str | None,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
-    device: str,
-    memory: str | None,
-    neighbours: str,
+    json_to: Path | None,
+    reading: Reading,
 ) -> None:
     """Measure the diversity of one or several data sets, side by side.
 
@@ -105,23 +83,15 @@ def measure_command(
     """
     from variegate.geometry import sharing
 
-    prepare(cache, quiet, device, memory, neighbours)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)
-    results_to = Path(json_to) if json_to not in (None, "-") and json_to is not None else None
-    _check_outputs(results_to, per_sample, plot, curve, len(data))
-    listed = bad_rows or Path("variegate.bad-rows.jsonl")
-    outputs = [results_to, per_sample, plot, listed if on_bad_row == "skip" else None]
-    refuse_overwriting(outputs, [*data, reference, embedder])
-    loaded: dict[str, Corpus] = {}
-    for one in (*data, *([reference] if reference is not None else [])):
-        # Once each: a set may be its own reference, and stdin can be read only once.
-        if one not in loaded:
-            loaded[one] = load_reported(one, schema, columns, on_bad_row, quiet, storage)
-    report_skipped(loaded.values(), listed)
-    corpora = [loaded[one] for one in dict.fromkeys(data)]
-    against = None if reference is None else loaded[reference]
+    _check_outputs(json_to, per_sample, plot, curve, len(data))
+    reading.check([json_to, per_sample, plot])
+    # Once each: a set may be its own reference, or named twice, and stdin can be read only once.
+    corpora = list({id(one): one for one in map(reading.load, data)}.values())
+    against = None if reference is None else reading.load(reference)
+    reading.report()
     views: dict[str, Any] = {
         "reference": against, "side": side, "embedder": embedder, "tokenizer": tokenizer, "topics": topics, "tags": tags,
         "params": params, "max_pair_rows": max_pair_rows,
@@ -132,11 +102,11 @@ def measure_command(
             return
         _warn_of_sizes(corpora, size_matched, compare)
         results = _measured(corpora, names, size_matched, seeds, views, _left_out(metrics, names))
-        _report_samples(results, against, quiet)
+        _report_samples(results, against, reading.quiet)
         if per_sample is not None:
             _write_per_sample(per_sample, corpora[0], side, with_rows, views)
         _write_results(results, json_to)
-        if compare and len(corpora) > 1 and json_to != "-":
+        if compare and len(corpora) > 1 and json_to != STDOUT:
             _compare(corpora, names, results, size_matched, seeds, views)
 
 
@@ -175,7 +145,7 @@ def _check_outputs(results: Path | None, per_sample: Path | None, plot: Path | N
     from variegate.data.write import check_writable
     from variegate.storage import check_target
 
-    if results is not None:
+    if results not in (None, STDOUT) and results is not None:
         check_target(results)
     if per_sample is not None:
         check_writable(per_sample)
@@ -229,18 +199,10 @@ def _report_samples(results: list[Measurement], against: Corpus | None, quiet: b
             )
 
 
-def _write_results(results: list[Measurement], json_to: str | None) -> None:
+def _write_results(results: list[Measurement], json_to: Path | None) -> None:
     from variegate.cli.tables import measurement_table
-    from variegate.storage import whole_file
 
-    text = json.dumps([result.as_dict() for result in results], indent=1) + "\n"
-    if json_to == "-":
-        click.echo(text, nl=False)
-        return
-    measurement_table(results)
-    if json_to is not None:
-        with whole_file(Path(json_to)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_json([result.as_dict() for result in results], json_to, lambda: measurement_table(results))
 
 
 def _compare(
@@ -272,7 +234,7 @@ def _curve(
     sizes: list[int] | None,
     seeds: int | None,
     views: dict[str, Any],
-    json_to: str | None,
+    json_to: Path | None,
     plot: Path | None,
     left_out: Any,
 ) -> None:
@@ -288,14 +250,7 @@ def _curve(
 
         with whole_file(plot) as temporary:
             plot_curves(results, temporary, plot)
-    text = json.dumps([result.as_dict() for result in results], indent=1) + "\n"
-    if json_to == "-":
-        click.echo(text, nl=False)
-        return
-    curve_table(results)
-    if json_to is not None:
-        with whole_file(Path(json_to)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_json([result.as_dict() for result in results], json_to, lambda: curve_table(results))
 
 
 def _write_per_sample(path: Path, corpus: Corpus, side: str, with_rows: bool, views: dict[str, Any]) -> None:

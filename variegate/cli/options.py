@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from variegate.errors import ParameterError
 
-if TYPE_CHECKING:
-    from variegate.corpus import Corpus
-
 __all__ = [
-    "data_options",
     "device_option",
-    "load_reported",
     "memory_option",
     "neighbours_option",
     "pairs",
-    "prepare",
-    "refuse_overwriting",
-    "report_skipped",
     "say",
     "side_option",
     "storage_option",
@@ -33,35 +24,6 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SIDE_HELP = "Which turns to look at: the user's, the assistant's, or both in order."
-
-
-def data_options(command: Command) -> Command:
-    """Add the options of every verb that reads data."""
-    for option in (
-        click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
-        click.option("--quiet", is_flag=True, help="No report of what was read, no progress."),
-        click.option(
-            "--cache", metavar="DIR|off", help="Where derived data is kept. [default: $VARIEGATE_CACHE or the user's cache]"
-        ),
-        click.option(
-            "--bad-rows", type=click.Path(path_type=Path), metavar="FILE", help="Where --on-bad-row skip lists the rows left out."
-        ),
-        click.option(
-            "--on-bad-row",
-            type=click.Choice(["error", "skip"]),
-            default="error",
-            show_default=True,
-            help="At a row that cannot be read.",
-        ),
-        click.option(
-            "--columns", metavar="PART=FIELD,...", help="Which field plays which part, e.g. instruction=question,response=answer."
-        ),
-        click.option(
-            "--schema", metavar="NAME", help="Read rows by this schema (variegate list schemas); detected if not given."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def side_option(*more: str) -> Callable[[Command], Command]:
@@ -115,90 +77,10 @@ def neighbours_option(command: Command) -> Command:
     )(command)
 
 
-def prepare(cache: str | None, quiet: bool, device: str = "cpu", memory: str | None = None, neighbours: str = "exact") -> None:
-    """Set up what holds for a whole command."""
-    if memory is not None:
-        from variegate.geometry import use_memory
-
-        use_memory(memory)
-    if neighbours != "exact":
-        from variegate.geometry import use_neighbours
-
-        use_neighbours(neighbours)
-    if device != "cpu":
-        from variegate.geometry import use_device
-
-        use_device(device)
-    from variegate.progress import announce_by, report_to_terminal
-    from variegate.views.cache import use_cache
-
-    use_cache(cache)
-    if not quiet:
-        report_to_terminal()
-    # A warning is no report of what was read.
-    announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
-
-
 def say(message: str, quiet: bool = False) -> None:
     """Tell a person something, on stderr."""
     if not quiet:
         click.echo(message, err=True)
-
-
-def load_reported(
-    data: str, schema: str | None, columns: str | None, on_bad_row: str, quiet: bool, storage: str = "float32"
-) -> Corpus:
-    """Load a data set and report what was detected."""
-    from variegate.loading import load
-
-    corpus = load(data, schema=schema, columns=pairs(columns, "--columns"), on_bad_row=on_bad_row, vector_storage=storage)
-    if corpus.given_vectors is not None:
-        n, d = corpus.given_vectors.shape
-        say(f"{corpus.name}: {n:,} vectors of {d} dimensions", quiet)
-        return corpus
-    for source in corpus.sources:
-        how = "detected" if source.detected else "as asked"
-        say(f"{source.name}: {len(source.rows):,} rows, schema {source.schema.name} ({how})", quiet)
-        for note in source.notes:
-            say(f"{source.name}: note: {note}")
-    if corpus.multi_turn:
-        say(f"{corpus.name}: {corpus.multi_turn:,} rows have several user turns", quiet)
-    return corpus
-
-
-def report_skipped(corpora: Iterable[Corpus], path: Path) -> None:
-    """Say how many bad rows were left out, and list those of all data sets in one file."""
-    from variegate.storage import whole_file
-
-    skipped = [corpus for corpus in corpora if corpus.skipped]
-    if not skipped:
-        return
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        for corpus in skipped:
-            for bad in corpus.skipped:
-                row = {"file": bad.file, "place": bad.place, "row": bad.row, "reason": bad.reason}
-                stream.write(json.dumps(row) + "\n")
-    for corpus in skipped:
-        say(f"{corpus.name}: {len(corpus.skipped):,} bad rows left out, listed in {path}")
-
-
-def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[str | None]) -> None:
-    """Refuse to write over what is read, or two results into one file.
-
-    Raises:
-        ParameterError: an output is an input, or lies in a folder that is read, or two outputs are one.
-    """
-    written = [output.resolve() for output in outputs if output is not None]
-    read = [Path(name).resolve() for name in inputs if name and name != "-" and "://" not in name and len(name) < 4096]
-    for at, output in enumerate(written):
-        if output in written[:at]:
-            raise ParameterError(f"{output.name}: two results would go into this one file. Give each a name of its own.")
-        for source in read:
-            same = output == source or (output.exists() and source.is_file() and output.samefile(source))
-            if same or (source.is_dir() and source in output.parents and output.exists()):
-                raise ParameterError(
-                    f"{output.name}: is the data that was read; writing here would destroy it. Choose another name."
-                )
 
 
 def pairs(text: str | None, option: str) -> dict[str, str] | None:

@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from variegate.cli.options import (
-    data_options,
-    device_option,
-    load_reported,
-    memory_option,
-    neighbours_option,
-    prepare,
-    refuse_overwriting,
-    report_skipped,
-    say,
-    side_option,
-    storage_option,
-    values,
-)
-from variegate.cli.training import OutputPath, Training, refuse_folder_in_pool, training_options
+from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
+from variegate.cli.reading import OutputPath, Reading, data_options
+from variegate.cli.training import Training, training_options
 from variegate.data.record import SIDES
 from variegate.errors import ParameterError
 
@@ -31,6 +19,9 @@ if TYPE_CHECKING:
     from variegate.strategies import Selection
 
 __all__ = ["select_command"]
+
+# As a value of --match-length: the pool's own lengths.
+POOL = "pool"
 
 
 @click.command("select")
@@ -78,7 +69,6 @@ def select_command(
     strategy: str,
     side: str,
     embedder: str,
-    storage: str,
     tokenizer: str,
     topics: str,
     tags: str,
@@ -91,16 +81,8 @@ def select_command(
     seed: int,
     settings: tuple[str, ...],
     output: Path,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
-    device: str,
-    memory: str | None,
-    neighbours: str,
     training: Training,
+    reading: Reading,
 ) -> None:
     """Choose rows of a pool and write them, in the pool's schema with every column.
 
@@ -120,33 +102,30 @@ def select_command(
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
-    prepare(cache, quiet, device, memory, neighbours)
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
     beside = output.parent / f"{output.name}.selection.json"
+    reading.bad_rows = reading.bad_rows or Path(f"{output}.bad-rows.jsonl")
+    reading.check(
+        [output, None if training.folder else beside, training.info], folder=output if training.folder else None
+    )  # fmt: skip
     training.check(output, pool.lower().endswith(".npy"))
     if pool.lower().endswith(".npy"):
         check_target(output)
         if output.suffix.lower() == ".npy":
             raise ParameterError(f"{output}: for a pool of vectors the choice is recorded as JSON. Give it a name in .json.")
-    elif training.folder:
-        refuse_folder_in_pool(output, pool)
-    else:
+    elif not training.folder:
         check_writable(output)
         check_target(beside)
     params = values(settings)
     _refuse_reserved(params)
-    listed = bad_rows or Path(f"{output}.bad-rows.jsonl")
-    written = [output, None if training.folder else beside, training.info, listed if on_bad_row == "skip" else None]
-    refuse_overwriting(written, [pool, reference, embedder, extend, match_length])
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
+    corpus = reading.load(pool)
     against, owned, target = (
-        one if one is None or one == "pool" else load_reported(one, schema, columns, on_bad_row, quiet, storage)
-        for one in (reference, extend, match_length)
+        one if one is None or one == POOL else reading.load(one) for one in (reference, extend, match_length)
     )
-    report_skipped([one for one in (corpus, against, owned, target) if one is not None and not isinstance(one, str)], listed)
+    reading.report()
     if level is not None:
         params["level"] = level
     selection = select(
@@ -155,9 +134,9 @@ def select_command(
         reference=against, quality=quality, seed=seed, **params,
     )  # fmt: skip
     for note in selection.notes:
-        say(f"note: {note}", quiet)
+        say(f"note: {note}", reading.quiet)
     views = {"side": side, "embedder": embedder, "tokenizer": tokenizer, "tags": tags}
-    _write(corpus, selection, output, training, views, quiet)
+    _write(corpus, selection, output, training, views, reading.quiet)
 
 
 def _refuse_reserved(params: dict[str, Any]) -> None:

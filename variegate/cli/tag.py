@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from variegate.cli.options import data_options, prepare, refuse_overwriting, say, side_option
-from variegate.cli.views import cache_in_use, load_texts
+from variegate.cli.options import say, side_option
+from variegate.cli.reading import OutputPath, Reading, data_options
+from variegate.cli.views import cache_in_use
 from variegate.data.record import Side
 from variegate.errors import ParameterError
 
@@ -37,7 +38,7 @@ RowTags = list[list[str] | None]
     help="Where a model gives a row no usable tags: end with an error, or write null for it into OUT.",
 )
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="How many of the tags to show.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write the pool's rows, with their tags.")
+@click.option("-o", "--output", type=OutputPath(), metavar="OUT", help="Write the pool's rows, with their tags.")
 @click.option("--column", default="tags", show_default=True, metavar="NAME", help="The column of OUT that holds the tags.")
 @data_options
 def tag_command(
@@ -50,12 +51,7 @@ def tag_command(
     top: int,
     output: Path | None,
     column: str,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
+    reading: Reading,
 ) -> None:
     """Fill the cache with a pool's tags, and show the most frequent; a run that was stopped goes on where it was.
 
@@ -70,7 +66,6 @@ def tag_command(
     from variegate.storage import whole_file
     from variegate.views.tagger import is_llm
 
-    prepare(cache, quiet)
     if not is_llm(tags) and (limit_requests is not None or on_failed != "error"):
         raise ParameterError("--limit-requests and --on-failed null are for --tags llm:MODEL[@URL] alone.")
     if output is None:
@@ -82,8 +77,9 @@ def tag_command(
         if dry_run or limit_requests is not None:
             raise ParameterError("-o writes the tags of all rows: leave out --dry-run and --limit-requests.")
         check_writable(output)
-    refuse_overwriting([output], [pool])
-    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet)
+    reading.check([output])
+    corpus = reading.load_texts(pool)
+    reading.report()
     if output is not None:
         # Before anything is asked: a column that is there already would only be found at the end.
         with_columns(corpus.name, corpus.places, {column: [None] * len(corpus)})
@@ -97,7 +93,7 @@ def tag_command(
         values = [row if row is None or not text else json.dumps(row, ensure_ascii=False) for row in found]
         with whole_file(output) as temporary:
             write_rows(temporary, with_columns(corpus.name, corpus.places, {column: values}), output)
-        say(f"{len(corpus):,} rows written to {output}, their tags in the column '{column}'", quiet)
+        say(f"{len(corpus):,} rows written to {output}, their tags in the column '{column}'", reading.quiet)
 
 
 def _tags(corpus: Corpus, side: Side, tags: str, dry_run: bool, limit_requests: int | None, on_failed: str) -> RowTags | None:

@@ -14,31 +14,18 @@ import click
 from click.core import ParameterSource
 
 from variegate.cli.options import say
-from variegate.errors import DataError, ParameterError
+from variegate.cli.reading import FOLDER, OutputPath
+from variegate.errors import ParameterError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.data.trainers import Entry
 
-__all__ = ["OutputPath", "Training", "training_options"]
+__all__ = ["Training", "training_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FOLDER = "variegate.cli.training.folder"
 # Of no consequence for which rows are chosen, or of this machine alone.
 NOT_REPEATED = ("quiet", "cache", "bad_rows", "device", "dataset_info")
-
-
-class OutputPath(click.Path):
-    """A path, with a mark in the context where it ends in a slash: such an output is a folder."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Turn the text into a path."""
-        if ctx is not None:
-            ctx.meta[FOLDER] = os.fspath(value).endswith(("/", os.sep))
-        return super().convert(value, param, ctx)
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,7 @@ def training_options(command: Command) -> Command:
         ),
         click.option(
             "--dataset-info",
-            type=click.Path(path_type=Path),
+            type=OutputPath(),
             metavar="FILE",
             help="A dataset_info.json of LLaMA-Factory: add OUT to it, or replace its entry.",
         ),
@@ -197,14 +184,3 @@ def _command(context: click.Context) -> tuple[str, tuple[str, ...]]:
                 shown = Path(text).resolve().name + ("/" if context.meta.get(FOLDER) else "")
             words += [shown] if isinstance(parameter, click.Argument) else [parameter.opts[-1], shown]
     return shlex.join(words), tuple(place for place in places if place != public_name(place))
-
-
-def refuse_folder_in_pool(output: Path, pool: str) -> None:
-    """Refuse a folder among the files that are read: it would be part of the pool next time.
-
-    Raises:
-        DataError: it lies there.
-    """
-    read = Path(pool) if "://" not in pool and len(pool) < 4096 else None
-    if read is not None and read.is_dir() and read.resolve() in (output.resolve(), *output.resolve().parents):
-        raise DataError(f"{output}: lies in the folder that is read, and would be part of the pool next time. Choose another.")

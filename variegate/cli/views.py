@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
-from variegate.cli.options import (
-    data_options,
-    load_reported,
-    prepare,
-    refuse_overwriting,
-    report_skipped,
-    say,
-    side_option,
-    storage_option,
-)
+from variegate.cli.options import say, side_option, storage_option
+from variegate.cli.reading import Reading, data_options
 from variegate.data.record import SIDES, Side
-from variegate.errors import DataError, ParameterError
+from variegate.errors import ParameterError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
 
-__all__ = ["cache_in_use", "embed_command", "load_texts", "tokenize_command"]
+__all__ = ["cache_in_use", "embed_command", "tokenize_command"]
 
 
 def _wanted(side: str) -> tuple[Side, ...]:
@@ -40,22 +31,10 @@ def cache_in_use() -> str:
     return str(root)
 
 
-def load_texts(
-    pool: str,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    quiet: bool,
-    storage: str = "float32",
-) -> Corpus:
-    """Load a data set that must have texts."""
-    listed = bad_rows or Path("variegate.bad-rows.jsonl")
-    refuse_overwriting([listed if on_bad_row == "skip" else None], [pool])
-    corpus = load_reported(pool, schema, columns, on_bad_row, quiet, storage)
-    if corpus.given_vectors is not None:
-        raise DataError(f"{corpus.name}: holds vectors already, so there is nothing to derive from it.")
-    report_skipped([corpus], listed)
+def _texts(pool: str, reading: Reading) -> Corpus:
+    reading.check([])
+    corpus = reading.load_texts(pool)
+    reading.report()
     return corpus
 
 
@@ -69,13 +48,7 @@ def embed_command(
     pool: str,
     side: str,
     embedder: str,
-    storage: str,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
+    reading: Reading,
 ) -> None:
     """Fill the cache with a pool's vectors; a run that was stopped goes on where it was.
 
@@ -83,13 +56,12 @@ def embed_command(
     variegate embed pool.jsonl --side all
     variegate embed pool.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
     """
-    prepare(cache, quiet)
     where = cache_in_use()
-    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet, storage)
+    corpus = _texts(pool, reading)
     for one in _wanted(side):
         n, d = corpus.vectors(one, embedder).shape
-        half = "" if storage == "float32" else f", {storage},"
-        say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions{half} in {where}", quiet)
+        half = "" if reading.storage == "float32" else f", {reading.storage},"
+        say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions{half} in {where}", reading.quiet)
 
 
 @click.command("tokenize")
@@ -101,21 +73,15 @@ def tokenize_command(
     pool: str,
     side: str,
     tokenizer: str,
-    schema: str | None,
-    columns: str | None,
-    on_bad_row: str,
-    bad_rows: Path | None,
-    cache: str | None,
-    quiet: bool,
+    reading: Reading,
 ) -> None:
     """Fill the cache with a pool's token ids; a run that was stopped goes on where it was.
 
     \b
     variegate tokenize pool.jsonl --tokenizer meta-llama/Llama-3.1-8B
     """
-    prepare(cache, quiet)
     where = cache_in_use()
-    corpus = load_texts(pool, schema, columns, on_bad_row, bad_rows, quiet)
+    corpus = _texts(pool, reading)
     for one in _wanted(side):
         tokens = corpus.tokens(one, tokenizer)
-        say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", quiet)
+        say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", reading.quiet)

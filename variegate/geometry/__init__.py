@@ -34,6 +34,7 @@ from variegate.geometry.vectors import (
     exact_squared_distances,
     faulty_rows,
     row_blocks,
+    same_rows,
 )
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "recorded",
     "row_blocks",
     "row_lengths",
+    "same_rows",
     "shared",
     "sharing",
     "similar_pairs",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.choices import Choice
 from variegate.errors import ParameterError, missing_extra
 from variegate.progress import announce
 
@@ -34,11 +35,11 @@ __all__ = [
 # Bytes sent to the device at a time, so that no second copy of a matrix is made here.
 BLOCK_BYTES = 256 << 20
 
-# One for the process, as the cache folder is.
-_device: Any = None
+_device: Choice[Any] = Choice(None)
 # Whether to use the Triton kernels; None for "where they can run". Tests set it.
 _by_kernels: bool | None = None
-_told = False
+# Whether a person knows that there are none.
+_told: Choice[bool] = Choice(False)
 
 
 def use_device(name: str) -> None:
@@ -52,11 +53,10 @@ def use_device(name: str) -> None:
         ParameterError: there is no such device here.
         MissingExtraError: PyTorch is not installed.
     """
-    global _device
     if name == "auto":
         name = "cuda" if _has_accelerator() else "cpu"
     if name == "cpu":
-        _device = None
+        _device.value = None
         return
     try:
         import torch
@@ -66,13 +66,13 @@ def use_device(name: str) -> None:
     if kind not in ("cuda", "torch") or (kind == "torch" and name != kind):
         raise ParameterError(f"The device must be auto, cpu, cuda, cuda:N or torch. Got {name!r} instead.")
     try:
-        _device = torch.device("cpu" if kind == "torch" else name)
-        torch.zeros(1, device=_device, dtype=torch.float64)
+        chosen = torch.device("cpu" if kind == "torch" else name)
+        torch.zeros(1, device=chosen, dtype=torch.float64)
     except Exception as error:
         # A bad number, no driver, no such card: torch has a type for each.
-        _device = None
         first = (str(error).splitlines() or [""])[0]
         raise ParameterError(f"The device '{name}' cannot be used here ({first}). Use --device cpu.") from None
+    _device.value = chosen
 
 
 def _has_accelerator() -> bool:
@@ -86,18 +86,17 @@ def _has_accelerator() -> bool:
 
 def active_device() -> Any:
     """Return the PyTorch device that was chosen, None for numpy."""
-    return _device
+    return _device.value
 
 
 def kernels() -> Any:
     """Return the module of Triton kernels; None on the CPU and without Triton, where PyTorch's own operations do the work."""
-    global _told
-    if _device is None or _by_kernels is False or (_by_kernels is None and _device.type != "cuda"):
+    if _device.value is None or _by_kernels is False or (_by_kernels is None and _device.value.type != "cuda"):
         return None
     if find_spec("triton") is None:
-        if not _told:
+        if not _told.value:
             announce("the package 'triton' is not installed: PyTorch's own operations do the work of its kernels, more slowly")
-            _told = True
+            _told.value = True
         return None
     from variegate.geometry.triton_kernels import kernels as triton_kernels
 
@@ -123,7 +122,7 @@ def to_device(array: NDArray[Any]) -> Any:
 
     # PyTorch takes neither foreign byte orders nor memory that may not be written.
     native = array.dtype.newbyteorder("=")
-    held = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, native)).dtype, device=_device)
+    held = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, native)).dtype, device=_device.value)
     step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         held[start : start + step] = torch.from_numpy(np.array(array[start : start + step], native))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from variegate.choices import Choice
 from variegate.errors import ParameterError
 
 __all__ = ["bytes_a_block", "entries_allowed", "memory_allowed", "use_memory"]
@@ -24,8 +25,7 @@ BLOCK_SHARE = 1 / 16
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 
-# One for the process, as the device is.
-_allowed: int | None = None
+_allowed: Choice[int] = Choice(DEFAULT)
 
 
 def use_memory(size: int | str | None) -> None:
@@ -37,13 +37,12 @@ def use_memory(size: int | str | None) -> None:
     Raises:
         ParameterError: it cannot be read, or is less than 128 MiB.
     """
-    global _allowed
-    _allowed = None if size is None else _read(size)
+    _allowed.value = DEFAULT if size is None else _read(size)
 
 
 def memory_allowed() -> int:
     """Return the bound in bytes."""
-    return DEFAULT if _allowed is None else _allowed
+    return _allowed.value
 
 
 def bytes_a_block() -> int:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from variegate.choices import Choice
 from variegate.errors import ParameterError
 from variegate.geometry.graph import faiss_module
 from variegate.progress import announce
@@ -59,9 +60,9 @@ class Search:
         return found if self.misplaced is None else {**found, "misplaced": self.misplaced}
 
 
-# One for the process, as the device is.
-_asked: Asked | None = None
-_told: set[Search] = set()
+_asked: Choice[Asked | None] = Choice(None)
+# Searches that a person knows of.
+_told: Choice[frozenset[Search]] = Choice(frozenset())
 _collected: ContextVar[tuple[list[Search], ...]] = ContextVar("variegate_searches", default=())
 
 
@@ -77,7 +78,6 @@ def use_neighbours(how: str) -> None:
         ParameterError: it is none of these.
         MissingExtraError: faiss is not installed.
     """
-    global _asked
     kind, colon, effort = how.partition(":")
     if how != "exact" and (kind != "approximate" or (colon and not (effort.isdecimal() and 0 < int(effort) < 1 << 20))):
         raise ParameterError(
@@ -86,13 +86,13 @@ def use_neighbours(how: str) -> None:
         )
     if kind == "approximate":
         faiss_module()
-    _asked = None if how == "exact" else Asked(int(effort) if colon else None)
-    _told.clear()
+    _asked.value = None if how == "exact" else Asked(int(effort) if colon else None)
+    _told.value = frozenset()
 
 
 def asked_for() -> Asked | None:
     """Return which approximate neighbours were asked for; None for exact ones."""
-    return _asked
+    return _asked.value
 
 
 def pays(queries: int, points: int) -> bool:
@@ -119,9 +119,9 @@ def collect(search: Search) -> None:
 
 def tell(search: Search) -> None:
     """Tell a person how a search went, once where several went the same way."""
-    if search in _told:
+    if search in _told.value:
         return
-    _told.add(search)
+    _told.value |= {search}
     if search.index is None or search.recall is None:
         announce(f"note: {search.purpose}: exact neighbours, as quick as approximate ones below {FEWEST:,} rows")
         return

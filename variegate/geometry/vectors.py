@@ -23,6 +23,7 @@ __all__ = [
     "faulty_rows",
     "growing_blocks",
     "row_blocks",
+    "same_rows",
 ]
 
 Matrix = NDArray[Any]
@@ -46,6 +47,11 @@ def row_blocks(vectors: Matrix) -> list[tuple[int, int]]:
     """Return the (start, stop) of blocks of rows whose float64 values fit into a block."""
     n, d = vectors.shape
     return blocks(n, max(1, min(ROWS, bytes_a_block() // (8 * d))))
+
+
+def same_rows(vectors: Matrix, others: Matrix) -> bool:
+    """Whether two matrices are one, or hold the same values: a set that is its own reference."""
+    return vectors is others or (vectors.shape == others.shape and np.array_equal(vectors, others))
 
 
 def growing_blocks(rows: int, first: int, size: int) -> list[tuple[int, int]]:

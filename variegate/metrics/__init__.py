@@ -9,7 +9,7 @@ from variegate.corpus import Corpus
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, check_options
 from variegate.geometry import sharing
-from variegate.loading import load, separate
+from variegate.loading import load_each, separate
 from variegate.metrics.compare import Comparison, compare, comparisons, panel
 from variegate.metrics.curve import rarefaction
 from variegate.metrics.diagnose import Diagnosis, diagnose
@@ -87,8 +87,7 @@ def measure(
     Returns:
         One measurement per data set, side and metric, in that order.
     """
-    corpora = [load(one) for one in separate(data)]
-    against = None if reference is None else load(reference)
+    *corpora, against = load_each(*separate(data), reference)
     for name, value, lowest in (("size_matched", size_matched, 1), ("seeds", seeds, 1), ("max_pair_rows", max_pair_rows, 0)):
         if value is not None and value < lowest:
             raise bad_parameter(name, "measure", f"an int of at least {lowest}", value)

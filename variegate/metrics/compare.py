@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from variegate.errors import DataError
-from variegate.loading import load, separate
+from variegate.loading import load_each, separate
 from variegate.metrics.spec import Measurement
 from variegate.metrics.table import METRICS
 
@@ -73,14 +73,13 @@ def compare(data: Any, *, reference: Any = None, metrics: Sequence[str] | None =
     """
     from variegate.metrics import measure
 
-    corpora = [load(one) for one in separate(data)]
+    *corpora, against = load_each(*separate(data), reference)
     if len(corpora) < 2:
         raise DataError("A comparison needs at least two data sets.")
     smallest = min(corpora, key=len)
     size = min(len(smallest) // 2, LARGEST_DRAW)
     if size < SMALLEST_DRAW:
         raise DataError(f"{smallest.name}: has {len(smallest)} rows, too few to tell a difference from chance.")
-    against = None if reference is None else load(reference)
     names = list(metrics) if metrics is not None else panel(against is not None)
     results = measure(corpora, names, reference=against, size_matched=size, seeds=DRAWS, on_failure=lambda *_: None, **options)
     return comparisons(results)

@@ -9,7 +9,7 @@ import numpy as np
 
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import sharing
-from variegate.loading import load, separate
+from variegate.loading import load_each, separate
 from variegate.metrics.spec import Measurement
 
 __all__ = ["curve_sizes", "rarefaction"]
@@ -51,7 +51,8 @@ def rarefaction(
     """
     from variegate.metrics import measure
 
-    corpora = [load(one) for one in separate(data)]
+    reference = options.pop("reference", None)
+    *corpora, against = load_each(*separate(data), reference)
     smallest = min(corpora, key=len)
     chosen = curve_sizes(len(smallest)) if sizes is None else sorted(set(sizes))
     if not isinstance(seeds, int) or seeds < 2:
@@ -63,5 +64,5 @@ def rarefaction(
     results: list[Measurement] = []
     with sharing():
         for size in chosen:
-            results += measure(corpora, metrics, size_matched=size, seeds=seeds, **options)
+            results += measure(corpora, metrics, reference=against, size_matched=size, seeds=seeds, **options)
     return results

@@ -13,7 +13,7 @@ from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_duplicates, recorded, sharing
-from variegate.loading import load
+from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
 from variegate.views.tokens import Tokens, decode_tokens
@@ -162,8 +162,7 @@ def diagnose(
         if value is not None and value < 1:
             raise bad_parameter(name, "diagnose", "an int of at least 1", value)
     one = cast(Side, side)
-    corpus = load(data)
-    against = None if reference is None else load(reference)
+    corpus, against = load_each(data, reference)
     fitted = corpus if against is None else against
     x, pool = corpus.vectors(one, embedder), fitted.vectors(one, embedder)
     same_dimensions(corpus, x, fitted, pool)
@@ -172,7 +171,7 @@ def diagnose(
     with sharing(), collecting() as searches:
         near = near_duplicates(x)
         try:
-            crowded, missed = _regions(corpus, fitted, x, pool, one, k, top)
+            crowded, missed = _regions(corpus, against, x, pool, one, k, top)
         except DataError as error:
             raise naming(fitted.name, error) from None
     return Diagnosis(
@@ -193,14 +192,15 @@ def _groups(corpus: Corpus, representative: NDArray[np.int64], side: Side, top: 
 
 
 def _regions(
-    corpus: Corpus, fitted: Corpus, x: NDArray[Any], pool: NDArray[Any], side: Side, k: int, top: int
+    corpus: Corpus, against: Corpus | None, x: NDArray[Any], pool: NDArray[Any], side: Side, k: int, top: int
 ) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
     model = kmeans(pool, k)
-    own = model.labels if fitted is corpus else assign(x, model)
+    # A data set may be its own reference: then the two are one array.
+    own = model.labels if pool is x else assign(x, model)
     shares = np.bincount(own, minlength=k) / len(own)
-    expected = np.full(k, 1 / k) if fitted is corpus else np.bincount(model.labels, minlength=k) / len(pool)
+    expected = np.full(k, 1 / k) if against is None else np.bincount(model.labels, minlength=k) / len(pool)
     coverage = np.ones(k)
-    if fitted is not corpus:
+    if pool is not x:
         similarity, _ = largest_cosine(pool, x)
         sums = np.bincount(model.labels, similarity, k)
         coverage = sums / np.maximum(np.bincount(model.labels, minlength=k), 1)
@@ -214,10 +214,10 @@ def _regions(
 
     excess = np.argsort(expected - shares, kind="stable")[:top]
     crowded = tuple(region(int(at), corpus, x, own) for at in excess if shares[at] > expected[at])
-    if fitted is corpus:
+    if against is None:
         return crowded, ()
     worst = [int(at) for at in np.argsort(coverage, kind="stable") if expected[at] > 0][:top]
-    return crowded, tuple(region(at, fitted, pool, model.labels) for at in worst)
+    return crowded, tuple(region(at, against, pool, model.labels) for at in worst)
 
 
 def _phrases(tokens: Tokens, corpus: Corpus, side: Side, tokenizer: str, top: int) -> Iterator[Phrase]:

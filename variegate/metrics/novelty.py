@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.geometry import Novelty, density, distinct_rows, near_duplicates, over_pairs
+from variegate.geometry import Novelty, density, distinct_rows, near_duplicates, over_pairs, same_rows
 
 __all__ = ["novelsum", "novelty", "novelty_over_pairs"]
 
@@ -98,8 +98,7 @@ def novelty_over_pairs(
         elif duplicates == "near":
             rows = near_duplicates(reference, k=k).representatives
         points = reference if duplicates == "keep" else reference[rows]
-        own = reference is x or (reference.shape == x.shape and np.array_equal(reference, x))
-        sigma = density(x, points, k=k, beta=beta, points_at=rows if own else None)
+        sigma = density(x, points, k=k, beta=beta, points_at=rows if same_rows(reference, x) else None)
     return Novelty(len(x), sigma, alpha=alpha, density_of=density_of, include_self=include_self)
 
 

@@ -15,7 +15,7 @@ from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.geometry import collecting, recorded
-from variegate.loading import load
+from variegate.loading import load_each
 from variegate.strategies.limits import POOL, Limits, tokens_by_side
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
@@ -81,10 +81,8 @@ def select(
         ParameterError: a name or parameter is unknown, or the pool has fewer rows than asked for.
         DataError: the pool cannot be embedded, or a budget or lengths cannot be had.
     """
-    corpus = load(data)
-    owned = None if extend is None else load(extend)
-    target = corpus if isinstance(match_length, str) and match_length == POOL else match_length
-    target = None if target is None else load(target)
+    target = data if isinstance(match_length, str) and match_length == POOL else match_length
+    corpus, owned, target, against = load_each(data, extend, target, reference)
     if side not in SIDES:
         raise bad_parameter("side", "select", f"one of {', '.join(SIDES)}", side)
     one_side: Side = next(known for known in SIDES if known == side)
@@ -94,7 +92,6 @@ def select(
     defaults = _defaults(spec, params)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
-    against = None if reference is None else load(reference)
     _refuse_what_is_not_taken(spec, against, quality, limits)
     kept = limits.kept(corpus)
     part = corpus if len(kept) == len(corpus) else corpus.take(kept)

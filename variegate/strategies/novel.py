@@ -16,6 +16,7 @@ from variegate.geometry import (
     exact_novelty,
     near_duplicates,
     over_pairs,
+    same_rows,
 )
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.novel_greedy import greedy
@@ -94,6 +95,9 @@ def novelselect(
     if not np.isfinite(gamma) or gamma < 0:
         raise bad_parameter("gamma", "novelselect", "a number of at least 0", gamma)
     room = Room.of(room, len(x), size)
+    if reference is not None and same_rows(reference, x):
+        # Its groups serve both, and half of its products are saved.
+        reference = None
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
     points, rows_of_points = _density_rows(x, reference, groups, duplicates, closeness, k)
     sigma = density(x, points, k=k, beta=beta, points_at=rows_of_points)

@@ -18,7 +18,7 @@ from variegate.geometry import asked_for, sharing
 from variegate.loading import load
 from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
-from variegate.storage import whole_file, whole_files
+from variegate.storage import refuse_inputs, whole_file, whole_files
 from variegate.strategies import STRATEGIES, select, tokens_by_side
 from variegate.views.precision import FLOAT32
 
@@ -26,6 +26,7 @@ __all__ = ["Rung", "ladder", "ladder_levels"]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "ladder.json"
+RECORD = ".selection.json"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,9 @@ def ladder(
     except OSError as error:
         raise DataError(f"{folder}: cannot be made ({error.strerror}).") from None
     check_writable(folder / f"any{ending}")
+    # The pool may lie in the folder, but not under a name that is written.
+    written = [MANIFEST, SETTINGS, *(f"{rung.name}{ending}{more}" for rung in grid for more in ("", RECORD))]
+    refuse_inputs([folder / name for name in written], [source.name for source in corpus.sources])
     settings = {"pool_sha256": corpus.sha256, "views": views, "metrics": names, "ending": ending, "version": __version__}
     if corpus.vector_storage != FLOAT32:
         settings["vector_storage"] = corpus.vector_storage
@@ -194,7 +198,7 @@ def _climb(corpus: Corpus, rung: Rung, target: Path, metrics: list[str] | None, 
     )  # fmt: skip
     record = chosen.as_dict()
     record |= {"indices": corpus.numbers[chosen.indices].tolist(), "params": params}
-    with whole_files(target, target.with_name(target.name + ".selection.json")) as (rows_path, record_path):
+    with whole_files(target, target.with_name(target.name + RECORD)) as (rows_path, record_path):
         part.write(rows_path, named=target)
         record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
     return {

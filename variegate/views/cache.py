@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from variegate.choices import Choice
 from variegate.errors import DataError
 from variegate.progress import track
 from variegate.storage import whole_file
@@ -31,19 +32,17 @@ CACHE_VARIABLE = "VARIEGATE_CACHE"
 # Raised whenever the layout or the meaning of the cached arrays changes, so that old folders are not read.
 FORMAT = 1
 
-# One for the process: what a context variable holds would be lost in every new thread.
-_chosen: str | None = None
+_chosen: Choice[str | None] = Choice(None)
 
 
 def use_cache(where: str | None) -> None:
     """Set the cache folder for this process: a path, "off" to keep nothing on disk, None for the default."""
-    global _chosen
-    _chosen = where
+    _chosen.value = where
 
 
 def cache_root() -> Path | None:
     """Return the cache folder: set by :func:`use_cache`, else $VARIEGATE_CACHE, else the user's cache folder."""
-    chosen = _chosen or os.environ.get(CACHE_VARIABLE)
+    chosen = _chosen.value or os.environ.get(CACHE_VARIABLE)
     if chosen == "off":
         return None
     if chosen:
