@@ -27,8 +27,8 @@ LAYERS = [
     "views",
     "data",
     "geometry",
-    "progress",
     "storage",
+    "progress",
     "choices",
     "errors _version",
 ]

@@ -337,13 +337,12 @@ class Corpus:
         Raises:
             DataError: a row would lose something, such as turns for which there is no room.
         """
-        if self.given_vectors is not None:
-            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
+        places = self.places
         found = target_schema(schema)
         written, others, changed = convert_rows(self.samples(), schema)
         if not changed:
             return self
-        rows = replaced(self.name, self.places, written, others)
+        rows = replaced(self.name, places, written, others)
         source = Source(self.name, rows, found, False, None)
         origin = np.stack([np.zeros(len(self), np.int64), np.arange(len(self))], axis=1)
         return replace(
@@ -352,18 +351,19 @@ class Corpus:
 
     @property
     def places(self) -> list[tuple[Rows, int]]:
-        """Where each row stands: its source's rows, and its position there."""
+        """Where each row stands: its source's rows, and its position there; a DataError where there are vectors only."""
+        if self.given_vectors is not None:
+            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
         return [(self.sources[source].rows, position) for source, position in self.origin.tolist()]
 
     def write(self, path: str | Path, named: Path | None = None) -> None:
         """Write the raw rows in the schema that they came in; the format goes by the file's ending."""
-        if self.given_vectors is not None:
-            raise DataError(f"{self.name}: holds vectors only, so there are no rows to write.")
+        places = self.places
         if named is not None:
-            write_rows(Path(path), self.places, named)
+            write_rows(Path(path), places, named)
             return
         with whole_file(Path(path)) as temporary:
-            write_rows(temporary, self.places, Path(path))
+            write_rows(temporary, places, Path(path))
 
     def to_dataset(self) -> Any:
         """Return the raw rows as a `datasets.Dataset`."""

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from variegate.choices import Choice
 from variegate.errors import DataError
+from variegate.progress import announce
 
 __all__ = [
+    "alone_in",
     "check_folder",
     "check_target",
     "is_one_of",
@@ -101,6 +103,28 @@ def check_folder(target: Path) -> None:
         raise DataError(f"{target}: {what}, and nothing is overwritten. Name a new folder, or remove this one first.")
     if not target.resolve().parent.is_dir():
         raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for the folder, and keep others out of it; a kill frees it too."""
+    # On the folder itself, which leaves no file behind.
+    handle = None
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except (ImportError, OSError) as error:
+        announce(
+            f"note: {folder} cannot be locked here ({error}): two commands that change the same file in it at once could lose "
+            "a change. Run them one after the other."
+        )
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 @contextmanager

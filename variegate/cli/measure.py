@@ -90,6 +90,8 @@ def measure_command(
     reading.check([json_to, per_sample, plot])
     # Once each: a set may be its own reference, or named twice, and stdin can be read only once.
     corpora = list({id(one): one for one in map(reading.load, data)}.values())
+    if with_rows and corpora[0].given_vectors is not None:
+        raise DataError(f"{corpora[0].name}: holds vectors only, so it has no columns to go with scores. Leave out --with-rows.")
     against = None if reference is None else reading.load(reference)
     reading.report()
     views: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,10 +178,13 @@ def _write(corpus: Corpus, selection: Selection, output: Path, training: Trainin
         return
     beside = output.with_name(output.name + ".selection.json")
     notes = []
-    with whole_files(output, beside, *([training.info] if training.info else [])) as (rows_path, record_path, *info_path):
+    targets = [output, beside, *([training.info] if training.info else [])]
+    with ExitStack() as locked, whole_files(*targets) as (rows_path, record_path, *info_path):
         part.write(rows_path, named=output)
         record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
         for path in info_path:
+            # From reading what the others have written to having it replaced.
+            locked.enter_context(training.info_alone())
             info, entry = training.entry(part, output)
             path.write_text(info, encoding="utf-8")
             notes = entry.notes

@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,6 +81,13 @@ class Training:
     def rows(self, part: Corpus) -> Corpus:
         """Return the chosen rows in the schema that they are to be in."""
         return part if self.schema is None else part.converted(self.schema)
+
+    def info_alone(self) -> AbstractContextManager[Any]:
+        """Wait until no other process is changing the `dataset_info.json`, and have them wait for this one."""
+        from variegate.storage import alone_in
+
+        assert self.info is not None
+        return alone_in(self.info.resolve().parent)
 
     def entry(self, part: Corpus, output: Path) -> tuple[str, Entry]:
         """Return the text of the `dataset_info.json` with this output's entry, and the entry."""

@@ -229,7 +229,8 @@ def _preference(row: Row) -> list[Turn]:
     chosen = _field(row, "chosen")
     turns: list[Turn] = []
     for name in ("conversations", "messages", "prompt"):
-        if name in row:
+        # A table has a column for all rows as soon as one of them has the field: null is no prompt, too.
+        if row.get(name) is not None:
             turns = [Turn("user", row[name])] if isinstance(row[name], str) else _messages(row[name], name)
             break
     if isinstance(chosen, str):

@@ -22,6 +22,8 @@ from variegate.storage import check_target
 __all__ = ["as_table", "check_writable", "replaced", "with_columns", "write_rows"]
 
 Place = tuple[Rows, int]
+# Most programs end a text there, so none reads it from CSV.
+NUL = "\0"
 
 
 def check_writable(target: Path) -> None:
@@ -110,6 +112,9 @@ def _json(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
 def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterator[bytes]:
     rows = list(in_order(places))
     names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        if NUL in str(name):
+            raise DataError(f"{target}: a NUL character in the name {name!r} does not fit into CSV. Write .jsonl instead.")
     buffer = io.StringIO(newline="")
     # Before Python 3.13 the writer quotes a lone carriage return only if it is part of the line's end.
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
@@ -120,6 +125,8 @@ def _csv(target: Path, places: Sequence[Place], delimiter: str = ",") -> Iterato
                 raise DataError(f"{target}: the nested field '{name}' does not fit into CSV. Write .jsonl or .parquet instead.")
             if isinstance(value, bytes):
                 _plain(value)
+            if isinstance(value, str) and NUL in value:
+                raise DataError(f"{target}: a NUL character in the field '{name}' does not fit into CSV. Write .jsonl instead.")
         writer.writerow(["" if row.get(name) is None else row[name] for name in names])
     yield buffer.getvalue().encode()
 
