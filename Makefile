@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 POOL := examples/sample.jsonl
 OUT := demo
 BENCH :=
+MATRIX :=
 
-.PHONY: help demo test lint fix docs bench clean
+.PHONY: help demo test test-matrix lint fix docs bench clean
 
 help:
 	@echo "make demo   measure the bundled sample, select 100 rows, compare before and after"
 	@echo "make test   all tests"
+	@echo "make test-matrix   the tests on every Python that is installed, the newest and oldest dependencies, and without extras"
+	@echo "            MATRIX='-s oldest plain' and other options of nox; the first run downloads gigabytes"
 	@echo "make lint   ruff, mypy   |   make fix   ruff with corrections"
 	@echo "make docs   refresh the tables and help texts in README.md and docs/"
 	@echo "make bench  our time beside peers' and the bare matrix product's, in one table (minutes)"
@@ -44,6 +47,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.developed
 	$(BIN)/python -m pytest
 
+test-matrix: $(VENV)/.developed
+	$(BIN)/nox $(MATRIX)
+
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,4 +66,4 @@ bench: $(VENV)/.benchmarked
 	$(BIN)/python benchmarks/table.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .nox $(OUT) .mypy_cache .ruff_cache .pytest_cache

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 import variegate as vg
 from tests.conftest import ROOT, SAMPLE
@@ -69,6 +70,35 @@ def test_files_and_functions_stay_small(path):
             docstring = ast.get_docstring(node)
             length = node.end_lineno - node.lineno + 1 - len((docstring or "").splitlines())
             assert length <= 75, f"{node.name} has {length} lines"
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "variegate" / "py.typed").is_file()
+
+
+def test_workflows_run_what_there_is():
+    """Sessions of nox, targets of make, scripts and Pythons that exist."""
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), flags=re.MULTILINE)) - {"tests"}
+    noxfile = (ROOT / "noxfile.py").read_text()
+    pythons = re.search(r"PYTHONS = \[(.*?)\]", noxfile)
+    assert pythons
+    known = sessions | {f"newest-{python}" for python in re.findall(r"[\d.]+", pythons[1])}
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text())
+        assert workflow["permissions"] == {"contents": "read"}, path.name
+        for job in workflow["jobs"].values():
+            assert job["timeout-minutes"] <= 90
+            matrix = job.get("strategy", {}).get("matrix", {})
+            for row in matrix.get("include", []):
+                assert row["session"] in known, row
+            for python in matrix.get("python", []):
+                assert f"newest-{python}" in known
+            for step in job["steps"]:
+                for target in re.findall(r"\bmake ([\w-]+)", step.get("run", "")):
+                    assert target in targets
+    declared = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    assert {f"newest-{python}" for python in declared} == known - sessions
 
 
 def test_public_names_are_few_and_real():
