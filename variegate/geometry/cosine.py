@@ -157,7 +157,7 @@ def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
 
 
 def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = None) -> tuple[Floats, Ints]:
-    """Return the largest cosine similarity of each query to a point, shape (n,), and that point's row, shape (n,).
+    """Return the largest cosine similarity of each query to a point, in [-1, 1], shape (n,), and that point's row, shape (n,).
 
     Args:
         queries: (n, d), no zero rows.
@@ -186,7 +186,8 @@ def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = No
     values = np.empty(n)
     for start, stop in row_blocks(queries):
         values[start:stop] = np.einsum("nd,nd->n", unit_rows(queries[start:stop]), unit_rows(points[found[start:stop]]))
-    return values, found
+    # The length of a unit row is 1 but for rounding, and so a copy's similarity may be next above 1.
+    return np.clip(values, -1, 1, out=values), found
 
 
 def similar_pairs(vectors: Matrix, threshold: float, block_bytes: int | None = None) -> Iterator[tuple[Ints, Ints, Floats]]:
