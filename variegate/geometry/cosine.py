@@ -76,10 +76,11 @@ class UnitRows:
 
 
 def cosine_distance_rows(vectors: Matrix, block_bytes: int | None = None) -> Iterator[tuple[slice, Any]]:
-    """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32 in [0, 2].
+    """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32.
 
-    A numpy array, or a PyTorch tensor where a device was chosen. A row's distance to itself is exactly 0, and small
-    distances keep a relative precision of float32. The array is reused: change it at will, but do not keep it.
+    A numpy array, or a PyTorch tensor where a device was chosen. In [0, 2], but for rounding of float32 next to 2. A row's
+    distance to itself is exactly 0, and small distances keep a relative precision of float32; where they are very many, the
+    rounding of a float64 product, about 1e-16. The array is reused: change it at will, but do not keep it.
 
     Args:
         vectors: (n, d), no zero rows.
