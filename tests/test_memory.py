@@ -154,9 +154,9 @@ def test_by_the_command_line(tmp_path, capsys):
     for size in ((), ("--memory", "128M")):
         target = tmp_path / "a.json"
         assert main(["select", str(SAMPLE), "--size", "50", *size, "-o", str(tmp_path / "a.jsonl"), "--quiet"]) == 0
-        picks.append(json.loads((tmp_path / "a.jsonl.selection.json").read_text())["indices"])
+        picks.append(json.loads((tmp_path / "a.jsonl.selection.json").read_text(encoding="utf-8"))["indices"])
         assert main(["measure", str(SAMPLE), "--metrics", "novelsum", *size, "--json", str(target), "--quiet"]) == 0
-        picks.append([one["value"] for one in json.loads(target.read_text())])
+        picks.append([one["value"] for one in json.loads(target.read_text(encoding="utf-8"))])
     assert memory.memory_allowed() == 128 * MEGA
     assert picks[:2] == picks[2:]
     for verb in (

@@ -253,6 +253,6 @@ def test_another_name_is_the_same_function():
     ],
 )
 def test_values_in_names_that_cannot_be(name, message, tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "a b"}\n{"text": "c"}\n')
+    (tmp_path / "a.jsonl").write_text('{"text": "a b"}\n{"text": "c"}\n', encoding="utf-8")
     with pytest.raises(vg.ParameterError, match=message):
         vg.measure(tmp_path / "a.jsonl", name)

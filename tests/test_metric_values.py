@@ -108,7 +108,7 @@ def text_oracle():
     folder = SHARED / "oracles" / "text"
     if not folder.is_dir():
         pytest.skip("the oracles are not beside this checkout")
-    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("tokens", "texts", "expected")}
+    read = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("tokens", "texts", "expected")}
     return read["tokens"], read["texts"], read["expected"]
 
 
@@ -133,7 +133,7 @@ def test_oracles_of_text(text_oracle):
 
 def test_oracles_of_text_by_the_library(text_oracle, tmp_path):
     _, texts, expected = text_oracle
-    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     results = vg.measure(tmp_path / "texts.jsonl", ["lexical", "token_hill@2", "ttr@500"], tokenizer="words")
     found = {result.metric: result.value for result in results}
     assert found["ttr"] == expected["ttr"]

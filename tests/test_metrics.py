@@ -121,7 +121,7 @@ def test_all_metrics_cluster_and_tokenize_once(counted, tmp_path):
             return super().fit(*arguments, **options)
 
     rows = [{"instruction": f"Say {at} and {at * at}.", "response": "x " * (at + 5)} for at in range(30)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     counted(tokens, "cached_arrays")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.cluster, "KMeans", Counting)

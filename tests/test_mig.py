@@ -316,7 +316,7 @@ def test_a_graph_that_would_fill_the_memory_is_an_error(monkeypatch):
 def test_by_the_names_of_tags_and_a_column_of_quality(tmp_path):
     topics = ["machine learning, python", "cooking", "Machine Learning, cooking", "poetry", "", "python, poetry"]
     rows = [{"text": f"row {at}", "topic": topic, "score": at} for at, topic in enumerate(topics)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     corpus = vg.load(tmp_path / "a.jsonl")
     vectors = corpus.tag_vectors("both", "topic", "static", corpus)
     tags = corpus.tags("both", "topic", corpus)
