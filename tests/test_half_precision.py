@@ -205,9 +205,12 @@ def test_float16_that_is_no_vector(value, message):
 
 
 def folders() -> list[Path]:
+    """Folders of vectors in the cache, those of float32 first."""
     root = cache_root()
     assert root is not None
-    return sorted((root / "vectors").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(
+        (root / "vectors").iterdir(), key=lambda path: "float16" in (path / "settings.json").read_text(encoding="utf-8")
+    )
 
 
 def test_the_cache_keeps_the_two_apart():

@@ -182,7 +182,8 @@ def equal(n: int = N):
 def test_a_set_of_equal_samples_is_the_least_diverse(name):
     value, usual = value_of(name, equal(), equal()), value_of(name, views())
     if name in LOWEST:
-        assert value == pytest.approx(LOWEST[name], abs=1e-9)
+        # The root of the rounding of a cosine, 1e-16, which the kernel of the product has a say in.
+        assert value == pytest.approx(LOWEST[name], abs=1e-7 if name == "distsum_l2" else 1e-9)
     elif name not in ("facility_location", "sequence_length"):
         sign = 1 if METRICS[name].higher_is_more_diverse else -1
         assert sign * value < sign * usual
