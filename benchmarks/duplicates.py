@@ -75,7 +75,7 @@ def main() -> None:
     if options.write:
         page = ROOT / "docs" / "duplicates.md"
         block = re.compile(r"(<!-- begin measured duplicates -->\n).*?(<!-- end -->)", re.DOTALL)
-        page.write_text(block.sub(lambda found: found[1] + text + found[2], page.read_text()))
+        page.write_text(block.sub(lambda found: found[1] + text + found[2], page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in (options.folder / "manifest.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (options.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     blocks = {
         "realised": realised(rows),
         "correlated": correlated(rows),
@@ -91,11 +91,11 @@ def main() -> None:
         print("\n".join(lines), end="\n\n")
     if options.write:
         page = ROOT / "docs" / "levels.md"
-        text = page.read_text()
+        text = page.read_text(encoding="utf-8")
         for name, lines in blocks.items():
             block = re.compile(rf"(<!-- begin measured {name} -->\n).*?(<!-- end -->)", re.DOTALL)
             text = block.sub(lambda found, lines=lines: found[1] + "\n".join(lines) + "\n" + found[2], text)
-        page.write_text(text)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

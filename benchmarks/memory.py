@@ -75,7 +75,7 @@ def main() -> None:
             results[name], seconds, peak = in_own_process(measured, name, path, options.picks, options.memory)
             print(f"| `{name}` | {seconds:.1f} | {peak / 2**20:.0f} | {peak / (4 * x.size):.1f} |", flush=True)
     if options.picks_to is not None:
-        options.picks_to.write_text(json.dumps(results))
+        options.picks_to.write_text(json.dumps(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -164,12 +164,12 @@ def write(points: list[Point], path: Path) -> None:
     rows.writerow([field.name for field in fields(Point)])
     rows.writerows(astuple(point) for point in points)
     with whole_file(path) as part:
-        part.write_text(out.getvalue())
+        part.write_text(out.getvalue(), encoding="utf-8")
 
 
 def read(path: Path) -> list[Point]:
     kinds = {"what": str, "n": int, "d": int, "k": int}
-    with path.open(newline="") as lines:
+    with path.open(newline="", encoding="utf-8") as lines:
         table = csv.DictReader(lines)
         if table.fieldnames != [field.name for field in fields(Point)]:
             raise DataError(f"{path}: the columns must be those that scaling.py writes. Measure anew, without --from.")

@@ -72,7 +72,10 @@ def main() -> None:
     if options.write:
         page = ROOT / "docs" / "metrics.md"
         block = re.compile(r"(<!-- begin measured sources -->\n).*?(<!-- end -->)", re.DOTALL)
-        page.write_text(block.sub(lambda match: match[1] + "\n".join(lines) + "\n" + match[2], page.read_text()))
+        page.write_text(
+            block.sub(lambda match: match[1] + "\n".join(lines) + "\n" + match[2], page.read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -88,7 +88,10 @@ def main() -> None:
     if options.write:
         page = ROOT / "docs" / "strategies.md"
         block = re.compile(r"(<!-- begin measured strategies -->\n).*?(<!-- end -->)", re.DOTALL)
-        page.write_text(block.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], page.read_text()))
+        page.write_text(
+            block.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], page.read_text(encoding="utf-8")),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

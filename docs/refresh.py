@@ -63,8 +63,10 @@ def refreshed(text: str) -> str:
 
 def main() -> int:
     """Refresh the pages, or say which are stale."""
-    stale = [page for page in PAGES if refreshed(page.read_text()) != page.read_text()]
-    described = {found["name"] for page in PAGES for found in BLOCK.finditer(page.read_text()) if found["kind"] == "help"}
+    stale = [page for page in PAGES if refreshed(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    described = {
+        found["name"] for page in PAGES for found in BLOCK.finditer(page.read_text(encoding="utf-8")) if found["kind"] == "help"
+    }
     missing = sorted(set(VERBS) - described)
     if "--check" in sys.argv:
         for page in stale:
@@ -73,7 +75,7 @@ def main() -> int:
             print(f"no page has the help of `variegate {verb}`", file=sys.stderr)
         return 1 if stale or missing else 0
     for page in stale:
-        page.write_text(refreshed(page.read_text()))
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -33,7 +33,7 @@ def oracle() -> dict[str, Any]:
     folder = SHARED / "oracles" / "vectors"
     if not folder.is_dir():
         pytest.skip("the oracles are not beside this checkout")
-    expected = json.loads((folder / "expected.json").read_text())
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     return {"subset": np.load(folder / "subset.npy"), "reference": np.load(folder / "reference.npy"), **expected}
 
 

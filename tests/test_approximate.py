@@ -245,7 +245,7 @@ def test_select_by_the_command_line(approximate, tmp_path, capsys):
     shown = capsys.readouterr().err
     assert "note: near-duplicates: approximate neighbours (HNSW, M=32, efConstruction=40, efSearch=64" in shown
     assert "note: density: approximate neighbours" in shown
-    record = json.loads((tmp_path / "subset" / "selection.json").read_text())
+    record = json.loads((tmp_path / "subset" / "selection.json").read_text(encoding="utf-8"))
     params = record["params"]
     assert params["neighbours"] == "approximate"
     assert [search["for"] for search in params["neighbour_searches"]] == ["near-duplicates", "density"]
@@ -254,7 +254,7 @@ def test_select_by_the_command_line(approximate, tmp_path, capsys):
     use_neighbours("exact")
     # So small a pool loses nothing.
     assert record["indices"] == vg.select(SAMPLE, 40, first=3).indices.tolist()
-    card = (tmp_path / "subset" / "README.md").read_text()
+    card = (tmp_path / "subset" / "README.md").read_text(encoding="utf-8")
     assert "neighbour\\_recall" in card and "--neighbours approximate:64" in card
 
 
@@ -263,7 +263,7 @@ def test_measure_by_the_command_line(approximate, tmp_path, capsys):
     command = ["measure", str(SAMPLE), "--reference", str(SAMPLE), "--side", "both", "--metrics", "novelsum,knn_distance"]
     assert main([*command, "--neighbours", "approximate", "--json", str(target)]) == 0
     assert "note: density: approximate neighbours" in capsys.readouterr().err
-    novelsum, knn = json.loads(target.read_text())
+    novelsum, knn = json.loads(target.read_text(encoding="utf-8"))
     assert novelsum["params"]["neighbours"] == "approximate"
     assert novelsum["params"]["neighbour_recall"] > 0.95
     assert "neighbours" not in knn["params"]
@@ -305,7 +305,7 @@ def test_a_ladder_does_not_go_on_with_other_neighbours(approximate, tmp_path, ca
         str(tmp_path / "grid"),
     ]
     assert main([*command, "--neighbours", "approximate"]) == 0
-    (row,) = [json.loads(line) for line in (tmp_path / "grid" / "manifest.jsonl").read_text().splitlines()]
+    (row,) = [json.loads(line) for line in (tmp_path / "grid" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
     assert row["params"]["neighbours"] == "approximate"
     use_neighbours("exact")
     assert main(command) == 2

@@ -58,7 +58,7 @@ def test_there_are_many_kinds_and_each_has_a_name():
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_what_cannot_work_is_refused_in_one_line(case, folder, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(case.files.get("-") or b"")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(case.files.get("-") or b""), encoding="utf-8"))
     put({name: content for name, content in case.files.items() if name != "-"})
     before = contents(folder)
     status = quietly(case.command)
@@ -179,7 +179,9 @@ def test_a_selection_has_the_numbers_of_the_pool_with_its_bad_rows(kind, strateg
     assert sorted(record["indices"]) == good
     assert (record["pool"]["rows"], record["pool"]["skipped"], record["n"]) == (14, 2, 12)
     pool = vg.load(f"pool.{kind}", on_bad_row="skip").sources[0].rows
-    assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == pool.take(record["indices"])
+    assert [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()] == pool.take(
+        record["indices"]
+    )
 
 
 def test_the_first_row_stays_what_was_asked_for(folder):
@@ -197,14 +199,14 @@ def test_numbers_run_on_over_the_files_of_a_folder(folder):
         ("f/a.jsonl", "line 2", 1),
         ("f/b.csv", "line 3", 4),
     ]
-    assert sorted(json.loads(Path("out.jsonl.selection.json").read_text())["indices"]) == [0, 2, 3]
+    assert sorted(json.loads(Path("out.jsonl.selection.json").read_text(encoding="utf-8"))["indices"]) == [0, 2, 3]
 
 
 def test_vectors_made_elsewhere_stay_with_their_rows(folder):
     vectors = np.vstack([np.eye(13)[:1], np.full((1, 13), np.nan), np.eye(13)[1:]])
     put({"pool.jsonl": lines(GOOD[0], {"instruction": "a"}, *GOOD[1:]), "v.npy": npy(vectors[:13])})
     assert quietly(f"measure pool.jsonl {COSINE} --embedder v.npy --on-bad-row skip --json out.json") == 0
-    (result,) = json.loads(Path("out.json").read_text())
+    (result,) = json.loads(Path("out.json").read_text(encoding="utf-8"))
     assert (result["n"], result["value"]) == (12, pytest.approx(1))
 
 

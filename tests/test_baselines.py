@@ -252,12 +252,12 @@ def test_null_means_no_bound_where_a_strategy_takes_it():
 
 def test_quality_is_a_column_of_numbers(tmp_path):
     rows = [{"text": f"row {at} of {at * at}", "score": 5 - at} for at in range(6)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     found = vg.select(tmp_path / "a.jsonl", 2, "repr_filter", quality="score", threshold=1)
     assert found.indices.tolist() == [0, 1]
     assert found.params["quality"] == "score"
     rows[3]["score"] = "good"
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with pytest.raises(vg.DataError, match=r"a\.jsonl, line 4: the quality 'score' must be a finite number. Got 'good'"):
         vg.select(tmp_path / "a.jsonl", 2, "repr_filter", quality="score")
 
@@ -302,7 +302,7 @@ def test_novelselect_weighs_quality(gamma, duplicates, monkeypatch):
 
 def test_novelselect_by_a_column(tmp_path):
     rows = [{"text": f"row {at} of {at * at} and {at % 7}", "score": at % 5} for at in range(60)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     found = vg.select(tmp_path / "a.jsonl", 12, "novelselect", quality="score", gamma=4)
     assert (found.params["quality"], found.params["gamma"]) == ("score", 4)
     assert all(rows[index]["score"] > 0 for index in found.indices[1:])

@@ -158,12 +158,14 @@ k_center,2000,16,200,2.0,2.0,0.0
 
 def test_scaling_is_drawn_from_a_csv(tmp_path):
     pytest.importorskip("matplotlib")
-    (tmp_path / "points.csv").write_text(CSV + "near-duplicates,1000,16,100,3.0,3.0,9.0\nnear-duplicates,2000,16,100,12,12,18\n")
+    (tmp_path / "points.csv").write_text(
+        CSV + "near-duplicates,1000,16,100,3.0,3.0,9.0\nnear-duplicates,2000,16,100,12,12,18\n", encoding="utf-8"
+    )
     pictures = []
     for name in ("one.svg", "two.svg"):
         done = run("scaling.py", "--from", tmp_path / "points.csv", "--figure", tmp_path / name)
         assert done.returncode == 0, done.stderr
-        pictures.append((tmp_path / name).read_text())
+        pictures.append((tmp_path / name).read_text(encoding="utf-8"))
     assert pictures[0] == pictures[1]
     texts = re.findall(r"<text [^>]*>([^<]*)</text>", pictures[0])
     assert {"k_center", "near-duplicates", "k = 100, d = 16", "n = 2,000, d = 16", "1,000", "2,000", "n²", "k²"} <= set(texts)
@@ -181,7 +183,7 @@ def test_scaling_is_drawn_from_a_csv(tmp_path):
 )
 def test_a_csv_of_something_else(change, message, script, tmp_path):
     path = tmp_path / "points.csv"
-    path.write_text(CSV.replace(*change))
+    path.write_text(CSV.replace(*change), encoding="utf-8")
     with pytest.raises(DataError, match=re.escape(message)):
         script("scaling").read(path)
 
@@ -191,11 +193,11 @@ def test_scaling_measures(tmp_path):
     sizes = ["--rows", "300,600", "--at-rows", 600, "--picks", 20, "--at-picks", 20, "--dimensions", 8]
     done = run("scaling.py", *sizes, "--only", "k_center", "--csv", tmp_path / "found.csv")
     assert done.returncode == 0, done.stderr
-    header, *rows = (tmp_path / "found.csv").read_text().splitlines()
+    header, *rows = (tmp_path / "found.csv").read_text(encoding="utf-8").splitlines()
     assert header == CSV.splitlines()[0]
     assert [row.split(",")[:4] for row in rows] == [["k_center", "300", "8", "20"], ["k_center", "600", "8", "20"]]
     assert all(float(row.split(",")[4]) > 0 and float(row.split(",")[6]) >= 0 for row in rows)
-    assert "<svg" in (tmp_path / "found.svg").read_text()
+    assert "<svg" in (tmp_path / "found.svg").read_text(encoding="utf-8")
 
 
 def test_more_picks_than_rows(tmp_path):

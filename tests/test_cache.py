@@ -196,7 +196,7 @@ def test_the_order_of_settings_does_not_count_but_the_kind_does():
     build(same, settings=dict(reversed(SETTINGS.items())))
     build(other, kind="tokens")
     assert (same.asked, other.asked) == ([], ALL)
-    assert json.loads((folder() / "settings.json").read_text()) == SETTINGS
+    assert json.loads((folder() / "settings.json").read_text(encoding="utf-8")) == SETTINGS
 
 
 def test_shards_of_another_size_are_not_mixed_in():
@@ -313,7 +313,7 @@ def test_shards_that_do_not_fit_together_are_an_error(what, kept):
 
 
 def test_a_cache_that_cannot_be_written_says_so(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     vg.use_cache(str(tmp_path / "file"))
     with pytest.raises(vg.DataError, match=r"the cache cannot be written here .* --cache"):
         build(Counter())

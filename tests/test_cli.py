@@ -80,7 +80,7 @@ def test_per_sample_novelty_averages_to_novelsum(capsys, tmp_path):
     target = tmp_path / "novelty.csv"
     run("measure", SAMPLE, "--metrics", "novelsum", "--json", "-", "--per-sample", target)
     (one,) = json.loads(capsys.readouterr().out)
-    rows = [line.split(",") for line in target.read_text().splitlines()]
+    rows = [line.split(",") for line in target.read_text(encoding="utf-8").splitlines()]
     assert rows[0][:2] == ["row", "novelty_both"]
     assert [int(row) for row, *_ in rows[1:]] == list(range(400))
     assert np.mean([float(value) for _, value, *_ in rows[1:]]) == pytest.approx(one["value"])
@@ -90,7 +90,7 @@ def test_per_sample_novelty_averages_to_novelsum(capsys, tmp_path):
 def test_select_writes_the_rows_as_they_came_and_the_record(strategy, tmp_path, capsys):
     target = tmp_path / "subset.jsonl"
     assert run("select", SAMPLE, "--size", 30, "--strategy", strategy, "--seed", 4, "-o", target) == 0
-    record = json.loads((tmp_path / "subset.jsonl.selection.json").read_text())
+    record = json.loads((tmp_path / "subset.jsonl.selection.json").read_text(encoding="utf-8"))
     lines = SAMPLE.read_bytes().split(b"\n")
     assert target.read_bytes() == b"".join(lines[index] + b"\n" for index in record["indices"])
     assert {"indices", "gains", "strategy", "params", "seed", "n", "pool", "version"} <= set(record)
@@ -108,7 +108,7 @@ def test_select_on_vectors_writes_the_record_alone(tmp_path, capsys):
     np.save(pool, np.random.default_rng(0).normal(size=(50, 4)))
     arguments = ("select", pool, "--size", 7, "--strategy", "k_center", "--set", "first=3", "--set", "metric=cosine")
     assert run(*arguments, "-o", target) == 0
-    record = json.loads(target.read_text())
+    record = json.loads(target.read_text(encoding="utf-8"))
     assert record["indices"][0] == 3
     assert record["params"]["metric"] == "cosine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["picks.json", "pool.npy"]
@@ -119,7 +119,7 @@ def test_the_oracle_by_the_command_line(oracle, tmp_path):
     pool = SHARED / "oracles" / "vectors" / "reference.npy"
     arguments = ("--strategy", "novelselect", "--set", "first=0", "--set", "alpha=2")
     assert run("select", pool, "--size", len(oracle[name]), *arguments, "-o", tmp_path / "out.json") == 0
-    assert json.loads((tmp_path / "out.json").read_text())["indices"] == oracle[name]
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["indices"] == oracle[name]
 
 
 def test_the_same_command_gives_the_same_bytes(tmp_path):

@@ -44,7 +44,7 @@ def test_which_way_a_metric_points_is_minded(tmp_path):
     rng = np.random.default_rng(0)
     for name, words in (("few", 12), ("many", 2000)):
         rows = [{"text": " ".join(f"w{word}" for word in rng.integers(words, size=30))} for _ in range(120)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     sets = [tmp_path / "few.jsonl", tmp_path / "many.jsonl"]
     (found,) = vg.compare(sets, metrics=["compression_ratio", "self_bleu", "token_entropy"], tokenizer="words")
     assert found.order[0] == str(sets[1])
@@ -88,7 +88,8 @@ def test_a_curve_is_the_metric_on_draws_of_each_size():
     results = vg.rarefaction(x, "vendi_score", sizes=[20, 200, 50], seeds=3)
     assert [(result.n, result.seeds) for result in results] == [(20, 3), (50, 3), (200, 3)]
     (same,) = vg.measure(x, "vendi_score", size_matched=50, seeds=3)
-    assert results[1] == same
+    assert results[1].draws == pytest.approx(same.draws, rel=1e-12)
+    assert (results[1].n, results[1].params) == (same.n, same.params)
     assert results[2].interval == pytest.approx((results[2].value, results[2].value))
     assert results[0].draws[0] != results[0].draws[1]
 
@@ -116,7 +117,7 @@ def test_a_curve_by_the_command_line(kind, tmp_path, capsys):
     out = [line for line in capsys.readouterr().out.split("\n") if line.strip()]
     assert out[0] == f"{SAMPLE}, by sample size"
     assert out[1].split() == ["metric", "side", "50", "100", "400"]
-    assert [one["n"] for one in json.loads(results.read_text())] == [50, 50, 100, 100, 400, 400]
+    assert [one["n"] for one in json.loads(results.read_text(encoding="utf-8"))] == [50, 50, 100, 100, 400, 400]
     content = picture.read_bytes()
     assert (b"<svg" in content) if kind == "svg" else content.startswith(b"\x89PNG")
 
@@ -150,19 +151,19 @@ def test_the_nearest_row_and_the_group_of_copies():
 def test_scores_stand_next_to_the_rows_that_they_are_of(tmp_path, capsys):
     rows = [{"instruction": f"Name {at} rivers.", "response": f"Here are {at} of them.", "n": at} for at in range(15)]
     rows.insert(2, {"instruction": "bad", "response": ""})
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     common = ["measure", str(tmp_path / "a.jsonl"), "--metrics", "sequence_length", "--quiet"]
     skipping = ["--on-bad-row", "skip", "--bad-rows", str(tmp_path / "bad.jsonl")]
     target = tmp_path / "scores.jsonl"
     assert main([*common, *skipping, "--per-sample", str(target), "--with-rows"]) == 0
-    found = [json.loads(line) for line in target.read_text().splitlines()]
+    found = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [{key: row[key] for key in ("instruction", "response", "n")} for row in found] == rows[:2] + rows[3:]
     names = ["novelty", "nearest_distance", "nearest_row", "duplicate_group", "group_size", "tokens"]
     assert list(found[0])[3:] == [f"{name}_both" for name in names]
     # Rows count as in the file, the bad one included.
     assert {row["nearest_row_both"] for row in found} <= set(range(16)) - {2}
     assert main([*common, *skipping, "--per-sample", str(tmp_path / "scores.csv")]) == 0
-    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "row," + ",".join(f"{name}_both" for name in names)
     assert [int(line.split(",")[0]) for line in lines[1:]] == [0, 1, *range(3, 16)]
 
@@ -204,7 +205,7 @@ def templated(tmp_path):
     )
     other = [text("engine") for _ in range(100)] + [text("river") for _ in range(60)] + [text("poem") for _ in range(60)]
     for name, texts in (("pool", pool), ("other", other)):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": one}) + "\n" for one in texts))
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": one}) + "\n" for one in texts), encoding="utf-8")
     return tmp_path
 
 
@@ -234,7 +235,7 @@ def test_without_a_reference_regions_are_weighed_against_equal_shares(templated)
 
 def test_texts_cannot_steer_a_terminal(tmp_path):
     rows = [{"text": f"\x1b[2Jred {at % 3} \u202e words\x07 stand here as ever"} for at in range(30)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     found = vg.diagnose(tmp_path / "a.jsonl", clusters=2)
     shown = [found.duplicates[0].example, *found.crowded[0].examples, *(phrase.text for phrase in found.phrases)]
     assert all(text.isprintable() for text in shown)
@@ -246,7 +247,7 @@ def test_diagnose_by_the_command_line(templated, capsys):
     out = capsys.readouterr().out
     for title in ("near-duplicates", "more than their share", "covered worst", "stand in most rows", "than in the reference"):
         assert title in out
-    written = json.loads((templated / "out.json").read_text())
+    written = json.loads((templated / "out.json").read_text(encoding="utf-8"))
     assert written["duplicates"][0]["size"] == 9
     assert main([*arguments, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == written

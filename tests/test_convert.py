@@ -160,7 +160,9 @@ def test_a_converted_corpus_is_a_data_set_like_any_other():
 
 
 def test_rows_that_are_in_the_schema_stay_the_same_to_the_byte():
-    Path("pool.jsonl").write_text('{"messages":[{"role" : "user","content":"a","w":1},{"role":"assistant","content":"b"}]}\n')
+    Path("pool.jsonl").write_text(
+        '{"messages":[{"role" : "user","content":"a","w":1},{"role":"assistant","content":"b"}]}\n', encoding="utf-8"
+    )
     assert pick("pool.jsonl", "--size", 1, "--as", "messages", "-o", "out.jsonl", "--quiet") == 0
     assert Path("out.jsonl").read_bytes() == Path("pool.jsonl").read_bytes()
 

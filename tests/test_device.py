@@ -144,7 +144,7 @@ def test_by_the_command_line(tmp_path, capsys):
             target = tmp_path / f"{device}.json"
             arguments = ["measure", str(SAMPLE), "--metrics", "knn_distance,novelsum", "--device", device, "--json", str(target)]
             assert main([*arguments, "--quiet"]) == 0
-            values.append([one["value"] for one in json.loads(target.read_text())])
+            values.append([one["value"] for one in json.loads(target.read_text(encoding="utf-8"))])
         assert values[0] == pytest.approx(values[1], rel=1e-6)
         assert main(["measure", str(SAMPLE), "--device", "abacus"]) == 2
         assert "The device must be auto, cpu, cuda, cuda:N or torch. Got 'abacus'" in capsys.readouterr().err

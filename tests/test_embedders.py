@@ -65,7 +65,7 @@ def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 def corpus_of(texts: list[str], folder: Path) -> vg.Corpus:
     path = folder / "texts.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     return vg.load(path)
 
 
@@ -113,7 +113,9 @@ def test_importing_wordllama_is_not_needed(tmp_path, monkeypatch):
 
 def test_a_text_without_tokens_has_no_direction(tmp_path):
     path = tmp_path / "pool.jsonl"
-    path.write_text("".join(json.dumps({"instruction": text, "response": "b"}) + "\n" for text in ("a", "", "c", "")))
+    path.write_text(
+        "".join(json.dumps({"instruction": text, "response": "b"}) + "\n" for text in ("a", "", "c", "")), encoding="utf-8"
+    )
     with pytest.raises(vg.DataError, match=r"pool\.jsonl, instruction side: the vectors of rows 2, 4 are zero.*an empty text"):
         vg.load(path).vectors("instruction")
     assert vg.load(path).vectors("both").shape == (4, 256)
@@ -199,7 +201,7 @@ class TestModels:
         config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=32, **sizes)
         BertModel(config).save_pretrained(folder / "bare")
         SentenceTransformer(str(folder / "bare"), device="cpu").save(str(folder / "wrapped"))
-        assert len(json.loads((folder / "wrapped" / "modules.json").read_text())) == 2
+        assert len(json.loads((folder / "wrapped" / "modules.json").read_text(encoding="utf-8"))) == 2
         return folder
 
     @pytest.mark.parametrize("kind", ["bare", "wrapped"])
@@ -283,7 +285,10 @@ class TestModels:
     def test_a_text_without_tokens_has_no_hidden_states(self, batch_rows, llama, tmp_path, monkeypatch):
         monkeypatch.setattr(models, "BATCH_ROWS", batch_rows)
         path = tmp_path / "pool.jsonl"
-        path.write_text("".join(json.dumps({"instruction": text, "response": "b"}) + "\n" for text in ("", "cat", "", "mat.")))
+        path.write_text(
+            "".join(json.dumps({"instruction": text, "response": "b"}) + "\n" for text in ("", "cat", "", "mat.")),
+            encoding="utf-8",
+        )
         with pytest.raises(vg.DataError, match="instruction side: the vectors of rows 1, 3 are zero"):
             vg.load(path).vectors("instruction", f"hf:{llama}")
 
@@ -656,7 +661,7 @@ def pool(tmp_path, monkeypatch) -> np.ndarray:
     rows = [
         {"text": text, "vec": vector.tolist(), "json": json.dumps(vector.tolist())} for text, vector in zip(TEXTS, x, strict=True)
     ]
-    Path("pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     np.save("x.npy", x)
     np.save("doubles.npy", x.astype(np.float64))
     return x
@@ -691,7 +696,7 @@ def test_vectors_of_several_files_stand_one_after_the_other(pool):
 def test_vectors_follow_their_rows_where_bad_ones_are_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{"text": "a", "vec": [1, 0]}, {"text": "", "vec": [2, 0]}, {"text": "c", "vec": [3, 0]}]
-    Path("pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     np.save("x.npy", np.array([[1.0, 0], [2, 0], [3, 0]]))
     corpus = vg.load("pool.jsonl", on_bad_row="skip")
     assert corpus.vectors(embedder="x.npy").tolist() == [[1, 0], [3, 0]]
@@ -724,14 +729,14 @@ def test_a_file_with_another_number_of_vectors(rows, pool):
 )
 def test_a_column_that_holds_no_vectors(values, row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("pool.jsonl").write_text("".join(json.dumps({"text": "a", "vec": value}) + "\n" for value in values))
+    Path("pool.jsonl").write_text("".join(json.dumps({"text": "a", "vec": value}) + "\n" for value in values), encoding="utf-8")
     with pytest.raises(vg.DataError, match=rf"pool\.jsonl, row {row}: field 'vec' (is no vector|has \d numbers)"):
         vg.load("pool.jsonl").vectors(embedder="column:vec")
 
 
 def test_a_column_that_a_row_lacks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("pool.jsonl").write_text('{"text": "a", "vec": [1]}\n\n{"text": "b", "n": 1}\n')
+    Path("pool.jsonl").write_text('{"text": "a", "vec": [1]}\n\n{"text": "b", "n": 1}\n', encoding="utf-8")
     with pytest.raises(vg.DataError, match=r"pool\.jsonl, line 3: lacks the field 'vec'\. It has: text, n\."):
         vg.load("pool.jsonl").vectors(embedder="column:vec")
 
@@ -746,7 +751,9 @@ def test_faulty_vectors_name_their_rows(how, value, message, tmp_path, monkeypat
     x = np.ones((5, 3), np.float32)
     x[[1, 3]] = value
     # Python writes and reads these values in JSON, though the standard knows none of them.
-    Path("pool.jsonl").write_text("".join(json.dumps({"text": "a", "vec": vector.tolist()}) + "\n" for vector in x))
+    Path("pool.jsonl").write_text(
+        "".join(json.dumps({"text": "a", "vec": vector.tolist()}) + "\n" for vector in x), encoding="utf-8"
+    )
     np.save("x.npy", x)
     corpus = vg.Corpus.from_vectors(x) if how == "corpus" else vg.load("pool.jsonl")
     with pytest.raises(vg.DataError, match=f"the vectors of .*{message}"):

@@ -205,9 +205,12 @@ def test_float16_that_is_no_vector(value, message):
 
 
 def folders() -> list[Path]:
+    """Folders of vectors in the cache, those of float32 first."""
     root = cache_root()
     assert root is not None
-    return sorted((root / "vectors").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(
+        (root / "vectors").iterdir(), key=lambda path: "float16" in (path / "settings.json").read_text(encoding="utf-8")
+    )
 
 
 def test_the_cache_keeps_the_two_apart():
@@ -218,8 +221,8 @@ def test_the_cache_keeps_the_two_apart():
     first, second = folders()
     sizes = [(one / "vectors.npy").stat().st_size - 128 for one in (first, second)]
     assert sizes == [400 * 256 * 4, 400 * 256 * 2]
-    assert "storage" not in json.loads((first / "settings.json").read_text())
-    assert json.loads((second / "settings.json").read_text())["storage"] == "float16"
+    assert "storage" not in json.loads((first / "settings.json").read_text(encoding="utf-8"))
+    assert json.loads((second / "settings.json").read_text(encoding="utf-8"))["storage"] == "float16"
     # A second time both are read, and each finds its own.
     for storage, expected in (("float32", whole), ("float16", half)):
         again = vg.load(SAMPLE, vector_storage=storage).vectors()
@@ -284,7 +287,7 @@ def test_the_line_of_the_file_is_named(scale, message, tmp_path, monkeypatch):
     from variegate.views import embed
 
     lines = [json.dumps({"text": f"text number {at}"}) for at in range(9)]
-    (tmp_path / "a.jsonl").write_text("\n".join([*lines[:2], "{", *lines[2:]]) + "\n")
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines[:2], "{", *lines[2:]]) + "\n", encoding="utf-8")
     monkeypatch.setattr(embed, "_mean_pooled", lambda tokens, table, start, stop: scaled(stop - start, scale))
     corpus = vg.load(tmp_path / "a.jsonl", on_bad_row="skip", vector_storage="float16")
     # The bad line is counted.
@@ -320,12 +323,12 @@ def test_by_the_command_line(tmp_path, capsys):
     assert len(folders()) == 1
     target = tmp_path / "a.jsonl"
     assert main(["select", str(SAMPLE), "--size", "40", *half, "-o", str(target), "--quiet"]) == 0
-    record = json.loads((tmp_path / "a.jsonl.selection.json").read_text())
+    record = json.loads((tmp_path / "a.jsonl.selection.json").read_text(encoding="utf-8"))
     assert record["params"]["vector_storage"] == "float16"
     expected = vg.select(vg.load(SAMPLE, vector_storage="float16"), 40)
     assert record["indices"] == expected.indices.tolist()
     assert main(["measure", str(SAMPLE), "--side", "both", "--metrics", "radius", *half, "--json", str(tmp_path / "m.json")]) == 0
-    assert json.loads((tmp_path / "m.json").read_text())[0]["params"]["vector_storage"] == "float16"
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))[0]["params"]["vector_storage"] == "float16"
     assert main(["diagnose", str(SAMPLE), *half, "--quiet"]) == 0
     assert len(folders()) == 1
     ladder = ["ladder", str(SAMPLE), "--strategies", "k_center", "--size", "20", "--side", "both", "-o", str(tmp_path / "l")]

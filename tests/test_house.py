@@ -41,7 +41,7 @@ def layer_of(module: str) -> int:
 
 
 def imports_of(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "variegate":
             yield node.module
         elif isinstance(node, ast.Import):
@@ -63,8 +63,8 @@ def test_layers(path):
 # Views of a corpus check their vectors with geometry, and geometry reports progress; nothing else crosses.
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path):
-    assert len(path.read_text().splitlines()) <= 400
-    for node in ast.walk(ast.parse(path.read_text())):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno is not None
             docstring = ast.get_docstring(node)
@@ -78,14 +78,16 @@ def test_the_package_says_that_it_is_typed():
 
 def test_workflows_run_what_there_is():
     """Sessions of nox, targets of make, scripts and Pythons that exist."""
-    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(), flags=re.MULTILINE)) - {"tests"}
-    noxfile = (ROOT / "noxfile.py").read_text()
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), flags=re.MULTILINE)) - {
+        "tests"
+    }
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     pythons = re.search(r"PYTHONS = \[(.*?)\]", noxfile)
     assert pythons
     known = sessions | {f"newest-{python}" for python in re.findall(r"[\d.]+", pythons[1])}
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
-        workflow = yaml.safe_load(path.read_text())
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert workflow["permissions"] == {"contents": "read"}, path.name
         for job in workflow["jobs"].values():
             assert job["timeout-minutes"] <= 90
@@ -97,8 +99,31 @@ def test_workflows_run_what_there_is():
             for step in job["steps"]:
                 for target in re.findall(r"\bmake ([\w-]+)", step.get("run", "")):
                     assert target in targets
-    declared = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    declared = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {f"newest-{python}" for python in declared} == known - sessions
+
+
+CODE = sorted(
+    path for folder in ("variegate", "tests", "docs", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def opens_text(call: ast.Call) -> bool:
+    """Whether a call opens text, of a file or of a stream of bytes."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name == "open":
+        modes = [one.value for one in [*call.args, *(word.value for word in call.keywords)] if isinstance(one, ast.Constant)]
+        of = call.func.value if isinstance(call.func, ast.Attribute) else None
+        return getattr(of, "id", "") != "os" and not any(re.fullmatch("[rwax]b[+]?", str(mode)) for mode in modes)
+    return name in ("read_text", "write_text", "TextIOWrapper")
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_is_opened_in_an_encoding_that_is_named(path):
+    """Without one, it is the machine's: a page with an umlaut then cannot be read where that is ASCII."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and opens_text(node):
+            assert "encoding" in {word.arg for word in node.keywords}, f"line {node.lineno}"
 
 
 def test_public_names_are_few_and_real():
@@ -117,14 +142,14 @@ def test_docs_are_up_to_date():
 
 
 def test_the_readme_runs():
-    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     assert block
     scope: dict[str, object] = {}
     exec(block[1].replace('"pool.jsonl"', repr(str(SAMPLE))).replace("1000", "100"), scope)
 
 
 def test_the_sample_is_what_the_readme_says():
-    rows = [json.loads(line) for line in SAMPLE.read_text().splitlines()]
+    rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == len(rows) == 400
     assert len({row["domain"] for row in rows}) >= 12
     assert len({row["language"] for row in rows}) >= 10
@@ -145,7 +170,7 @@ def test_the_default_selection_keeps_no_copy_of_a_row_that_it_has():
 
 
 def test_the_page_about_metrics_has_a_word_on_each():
-    page = (ROOT / "docs" / "metrics.md").read_text()
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     by_metric = page[page.index("## Metric by metric") :]
     for name in [*vg.METRICS, "embedding_distance"]:
         assert re.search(rf"`{name}`", by_metric), name

@@ -25,11 +25,11 @@ def test_a_grid_is_written_with_its_manifest(tmp_path):
         SAMPLE, ["macro", "random"], tmp_path, sizes=[20, 40], levels=3, seeds=2, metrics=["topic_count", "token_types"], **VIEWS
     )
     assert len(rows) == 2 * 3 * 2 + 2 * 2
-    assert [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()] == rows
+    assert [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines()] == rows
     for row in rows:
         data = vg.load(tmp_path / row["file"])
         assert len(data) == row["size"]
-        record = json.loads((tmp_path / f"{row['file']}.selection.json").read_text())
+        record = json.loads((tmp_path / f"{row['file']}.selection.json").read_text(encoding="utf-8"))
         assert record["n"] == row["size"]
         assert {(one["metric"], one["side"]) for one in row["metrics"]} >= {("token_types", "response"), ("topic_count", "both")}
         if row["strategy"] == "macro":
@@ -73,7 +73,7 @@ def test_a_grid_by_tokens(tmp_path):
     for row in rows:
         part = vg.load(tmp_path / row["file"])
         tokens = {side: len(part.tokens(side, "llama2").ids) for side in ("instruction", "response", "both")}
-        record = json.loads((tmp_path / f"{row['file']}.selection.json").read_text())
+        record = json.loads((tmp_path / f"{row['file']}.selection.json").read_text(encoding="utf-8"))
         assert tokens == row["params"]["tokens"] == record["params"]["tokens"]
         assert len(part) == row["size"] == record["n"]
         if row["budget_tokens"]:

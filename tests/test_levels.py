@@ -176,10 +176,10 @@ def test_by_the_command_line(strategy, tmp_path):
         *kinds[strategy],
     ]
     assert main([*arguments, "-o", str(target), "--quiet"]) == 0
-    record = json.loads((tmp_path / "out.jsonl.selection.json").read_text())
+    record = json.loads((tmp_path / "out.jsonl.selection.json").read_text(encoding="utf-8"))
     params = record["params"]
     assert {"k_asked", "k_realised", "k_min", "k_max", "side", "level"} <= set(params)
     assert params["level"] == 50
     if strategy != "micro":
-        domains = {json.loads(line)["domain"] for line in target.read_text().splitlines()}
+        domains = {json.loads(line)["domain"] for line in target.read_text(encoding="utf-8").splitlines()}
         assert len(domains) == params["k_realised"]

@@ -313,15 +313,17 @@ def test_by_the_command_line(tmp_path):
     arguments = ["select", str(SAMPLE), "--quiet", "--strategy", "k_center"]
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     assert main([*arguments, "--budget-tokens", "3000", "--budget-side", "response", "-o", str(one)]) == 0
-    record = json.loads((tmp_path / "one.jsonl.selection.json").read_text())
+    record = json.loads((tmp_path / "one.jsonl.selection.json").read_text(encoding="utf-8"))
     assert record["params"]["tokens"]["response"] == record["params"]["tokens_spent"] <= 3000
     assert set(record["params"]["tokens"]) == {"instruction", "response", "both"}
     assert main([*arguments, "--size", "9", "--existing", str(one), "--length-range", "20:", "-o", str(two)]) == 0
-    rows = [{json.loads(line)["id"] for line in path.read_text().splitlines()} for path in (one, two)]
+    rows = [{json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()} for path in (one, two)]
     assert len(rows[1]) == 9
     assert not rows[0] & rows[1]
     assert main([*arguments, "--size", "9", "--match-length", str(one), "-o", str(two)]) == 0
-    assert json.loads((tmp_path / "two.jsonl.selection.json").read_text())["params"]["match_length"].endswith("one.jsonl")
+    assert json.loads((tmp_path / "two.jsonl.selection.json").read_text(encoding="utf-8"))["params"]["match_length"].endswith(
+        "one.jsonl"
+    )
     assert main([*arguments, "--size", "9", "--match-length", "pool", "-o", str(two)]) == 0
     assert main([*arguments, "-o", str(two)]) == 2
     assert main([*arguments, "--size", "9", "--extend", str(two), "-o", str(two)]) == 2

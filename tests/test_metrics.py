@@ -103,7 +103,7 @@ def test_all_metrics_look_at_the_pairs_once(counted):
     results = vg.measure(x, names)
     assert sorted(counted.calls) == ["CosineRows", "unit_rows"]
     alone = [vg.measure(x, name)[0].value for name in names]
-    assert [result.value for result in results] == alone
+    assert [result.value for result in results] == pytest.approx(alone, rel=1e-12)
 
 
 def test_all_metrics_cluster_and_tokenize_once(counted, tmp_path):
@@ -121,7 +121,7 @@ def test_all_metrics_cluster_and_tokenize_once(counted, tmp_path):
             return super().fit(*arguments, **options)
 
     rows = [{"instruction": f"Say {at} and {at * at}.", "response": "x " * (at + 5)} for at in range(30)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     counted(tokens, "cached_arrays")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.cluster, "KMeans", Counting)
@@ -132,15 +132,15 @@ def test_all_metrics_cluster_and_tokenize_once(counted, tmp_path):
     # Once, for the metrics and the static embedder.
     assert counted.calls.count("cached_arrays") == 1
     found = {result.metric: result.value for result in results}
-    assert found["partition_entropy"] == found["topic_entropy"]
+    assert found["partition_entropy"] == pytest.approx(found["topic_entropy"], rel=1e-12)
 
 
 def test_results_are_not_shared_beyond_a_measurement():
     x = np.random.default_rng(0).normal(size=(60, 5))
     first = vendi_score(x)
     x[:, 0] = 7
-    assert vendi_score(x) != first
-    assert vg.measure(x, "vendi_score")[0].value == vendi_score(x)
+    assert vendi_score(x) < 0.9 * first
+    assert vg.measure(x, "vendi_score")[0].value == pytest.approx(vendi_score(x), rel=1e-12)
 
 
 # --- references and samples
@@ -166,7 +166,7 @@ def test_subsamples_without_a_reference_are_seen_against_the_whole_set():
     from variegate.metrics.clustering import partition_entropy
 
     rows = np.sort(np.random.default_rng(0).choice(400, 50, replace=False))
-    assert result.value == partition_entropy(x[rows], x, k=20)
+    assert result.value == pytest.approx(partition_entropy(x[rows], x, k=20), rel=1e-12)
 
 
 @pytest.mark.parametrize("seeds", [None, 3])
@@ -203,4 +203,4 @@ def test_a_metric_that_fails_leaves_the_others():
 def test_the_two_names_of_a_metric():
     x = np.random.default_rng(0).normal(size=(30, 4))
     first, second = vg.measure(x, ["embedding_distance", "distsum_cosine"])
-    assert (first.metric, first.value) == ("embedding_distance", second.value)
+    assert (first.metric, first.value) == ("embedding_distance", pytest.approx(second.value, rel=1e-12))

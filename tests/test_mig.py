@@ -126,14 +126,14 @@ def test_by_hand(shares):
     sums = np.array([1.3, 1.7, 1.4])
     expected /= sums if shares == "received" else sums[:, None]
     found = tag_shares(LINE, 0.5, 0.5, shares)
-    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-15)
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-12)
     picks = mig((Tokens.from_lists([[7], [8, 8], [9]]), LINE), 3, seed=0, threshold=0.5, alpha=0.5, exponent=0.5, shares=shares)
     # The middle one gives to all three; then c, of whose own only 0.4 is there (a tag twice is a tag once), or a.
     b = sum(math.sqrt(share) for share in expected[1])
     after = {row: sum(np.sqrt(expected[1] + expected[row])) - b for row in (0, 2)}
     second = max(after, key=after.__getitem__)
     assert picks.rows.tolist() == [1, second, 2 - second]
-    assert picks.gains[:2] == pytest.approx([b, after[second]], rel=1e-14)
+    assert picks.gains[:2] == pytest.approx([b, after[second]], rel=1e-12)
     assert picks.params == {"nodes": 3, "edges": 2, "information": pytest.approx(sum(picks.gains))}
 
 
@@ -182,9 +182,9 @@ def test_what_owned_rows_hold_counts_for_the_neighbours_of_their_tags():
     assert mig(view, 1, seed=0).rows.tolist() == [0]
     near, far = np.array([[1.0, 0.01, 0]]), np.array([[0.0, 0, 1]])
     assert extended(view, (Tokens.from_lists([[5]]), near), 1).rows.tolist() == [1]
-    assert extended(view, (Tokens.from_lists([[5]]), far), 1).gains == mig(view, 1, seed=0).gains
+    assert extended(view, (Tokens.from_lists([[5]]), far), 1).gains == pytest.approx(mig(view, 1, seed=0).gains, rel=1e-12)
     nothing = Tokens.from_lists([[], []]), np.empty((0, 3))
-    assert extended(view, nothing, 2).gains == mig(view, 2, seed=0).gains
+    assert extended(view, nothing, 2).gains == pytest.approx(mig(view, 2, seed=0).gains, rel=1e-12)
 
 
 def test_quality_of_nothing_comes_last_and_rows_without_tags_never():
@@ -193,7 +193,7 @@ def test_quality_of_nothing_comes_last_and_rows_without_tags_never():
     quality = np.array([1, 0.0, 1, 0, 1, 0.5])
     found = mig((tags, vectors), 4, seed=0, quality=quality)
     assert found.rows.tolist() == [2, 5, 1, 3]
-    assert found.gains[2:] == [0, 0]
+    assert found.gains[2:] == pytest.approx([0, 0], abs=1e-12)
     assert mig((tags, vectors), 4, seed=0, quality=np.zeros(6)).rows.tolist() == [1, 2, 3, 5]
     with pytest.raises(vg.DataError, match=r"mig: 4 of 6 rows have tags, too few for the 5 asked for\. Choose 1 to 4"):
         mig((tags, vectors), 5, seed=0)
@@ -220,8 +220,9 @@ def test_picks_do_not_depend_on_blocks_and_threads(threads, monkeypatch):
     monkeypatch.setattr(importlib.import_module("variegate.strategies.mig"), "ROWS", 11)
     with threadpool_limits(threads):
         found = mig(view, 200, seed=3, threshold=0.95)
-    assert (found.rows.tolist(), found.gains) == (expected.rows.tolist(), expected.gains)
-    assert found.params == expected.params
+    assert found.rows.tolist() == expected.rows.tolist()
+    assert found.gains == pytest.approx(expected.gains, rel=1e-12)
+    assert found.params == pytest.approx(expected.params, rel=1e-12)
 
 
 def coverage(rows, tags):
@@ -316,7 +317,7 @@ def test_a_graph_that_would_fill_the_memory_is_an_error(monkeypatch):
 def test_by_the_names_of_tags_and_a_column_of_quality(tmp_path):
     topics = ["machine learning, python", "cooking", "Machine Learning, cooking", "poetry", "", "python, poetry"]
     rows = [{"text": f"row {at}", "topic": topic, "score": at} for at, topic in enumerate(topics)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     corpus = vg.load(tmp_path / "a.jsonl")
     vectors = corpus.tag_vectors("both", "topic", "static", corpus)
     tags = corpus.tags("both", "topic", corpus)

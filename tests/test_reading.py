@@ -85,7 +85,7 @@ def test_the_list_of_bad_rows_does_not_replace_the_pool(verb, pool, capsys):
     """The list has a name by itself, which a pool may have too: 13 lines before, 1 after."""
     name = {"select": "out.jsonl.bad-rows.jsonl"}.get(verb, "variegate.bad-rows.jsonl")
     bad = pool.rename(pool.with_name(name))
-    with bad.open("a") as stream:
+    with bad.open("a", encoding="utf-8") as stream:
         stream.write("{}\n")
     before = bad.read_bytes()
     assert run(*command(verb, "--on-bad-row skip --schema messages", bad)) == 2

@@ -325,13 +325,13 @@ def asked_of_jq(message: str, document: Any) -> bytes:
 
 def test_rows_under_a_key():
     document = {"version": 1, "data": [PLAY, PLAY], "tags": []}
-    Path("a.json").write_text(json.dumps(document))
+    Path("a.json").write_text(json.dumps(document), encoding="utf-8")
     Path("rows.jsonl").write_bytes(asked_of_jq(refusal("a.json"), document))
     assert vg.load("rows.jsonl").rows() == [PLAY, PLAY]
 
 
 def test_super_ni_says_at_the_end_what_is_in_the_way():
-    Path("task.json").write_text(json.dumps(SUPER_NI, indent=4))
+    Path("task.json").write_text(json.dumps(SUPER_NI, indent=4), encoding="utf-8")
     message = refusal("task.json")
     assert "is one JSON object" in message
     assert "'Instances'" in message
@@ -342,7 +342,7 @@ def test_super_ni_says_at_the_end_what_is_in_the_way():
 
 
 def test_a_keyed_dictionary():
-    Path("a.json").write_text(json.dumps({**PUBMEDQA, "22": PUBMEDQA["21"]}, indent=4))
+    Path("a.json").write_text(json.dumps({**PUBMEDQA, "22": PUBMEDQA["21"]}, indent=4), encoding="utf-8")
     message = refusal("a.json")
     assert "is one JSON object (keys: 21, 22)" in message
     Path("rows.jsonl").write_bytes(asked_of_jq(message, {**PUBMEDQA, "22": PUBMEDQA["21"]}))
@@ -355,14 +355,14 @@ def test_a_keyed_dictionary():
 
 
 def test_the_head_of_a_keyed_dictionary_under_txt():
-    Path("head.txt").write_text(json.dumps(PUBMEDQA, indent=4)[:-40])
+    Path("head.txt").write_text(json.dumps(PUBMEDQA, indent=4)[:-40], encoding="utf-8")
     assert "looks like JSON under an ending that is not known. Rename it to .json or .jsonl" in refusal("head.txt")
     Path("head.txt").rename("head.json")
     assert re.search(r"head\.json, line \d+: is not valid JSON: .* at column \d+", refusal("head.json"))
 
 
 def test_moss_is_one_object_and_wants_rows():
-    Path("moss.json").write_text(json.dumps(MOSS, indent=4))
+    Path("moss.json").write_text(json.dumps(MOSS, indent=4), encoding="utf-8")
     message = refusal("moss.json")
     assert "is one JSON object (keys: conversation_id, meta_instruction, num_turns, chat, category)" in message
     assert "Write it as a list of rows, each with the fields of one schema (`variegate list schemas`)" in message
@@ -403,13 +403,13 @@ def test_a_table_without_a_header(file, delimiter):
 
 def test_two_line_parallel_files():
     asked, done = ["list all files", 'print the word "end" of a,b'], ["ls -a", "awk 'END { print \"end\" }'"]
-    Path("bash.nl").write_text("\n".join(asked) + "\n")
-    Path("bash.cm").write_text("\n".join(done) + "\n")
+    Path("bash.nl").write_text("\n".join(asked) + "\n", encoding="utf-8")
+    Path("bash.cm").write_text("\n".join(done) + "\n", encoding="utf-8")
     for file in ("bash.nl", "bash.cm"):
         message = refusal(file)
         assert r"paste -d'\t' INSTRUCTIONS RESPONSES with a first line of names, saved as .tsv" in message
     joined = ["instruction\tresponse", *map("\t".join, zip(asked, done, strict=True))]
-    Path("bash.tsv").write_text("\n".join(joined) + "\n")
+    Path("bash.tsv").write_text("\n".join(joined) + "\n", encoding="utf-8")
     pool = vg.load("bash.tsv")
     assert pool.texts("instruction").to_pylist() == asked
     assert pool.texts("response").to_pylist() == done
@@ -418,7 +418,7 @@ def test_two_line_parallel_files():
 def test_line_parallel_files_with_a_quote_at_the_start_of_a_line():
     # paste knows no quotes, so what the refusal of such files proposes must not need any.
     joined = 'instruction\tresponse\n"ls" explained\tIt lists.\nprint all\t"$@"\n'
-    Path("bash.tsv").write_text(joined)
+    Path("bash.tsv").write_text(joined, encoding="utf-8")
     pool = vg.load("bash.tsv")
     assert pool.texts("instruction").to_pylist() == ['"ls" explained', "print all"]
     assert pool.texts("response").to_pylist() == ["It lists.", '"$@"']

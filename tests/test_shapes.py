@@ -81,7 +81,9 @@ def test_shapes_that_load(shape, ending):
     if ending == "parquet":
         pq.write_table(pa.Table.from_pylist([row, row]), "a.parquet")
     else:
-        Path(f"a.{ending}").write_text(json.dumps([row, row]) if ending == "json" else f"{json.dumps(row)}\n" * 2)
+        Path(f"a.{ending}").write_text(
+            json.dumps([row, row]) if ending == "json" else f"{json.dumps(row)}\n" * 2, encoding="utf-8"
+        )
     pool = vg.load(f"a.{ending}")
     assert pool.sources[0].schema.name == schema
     assert ("instruction" in pool.sides) == (instruction is not None)

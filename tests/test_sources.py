@@ -29,7 +29,7 @@ def own_folder(tmp_path, monkeypatch):
 
 def put(name: str, rows=PAIRS) -> str:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Path(name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    Path(name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return name
 
 
@@ -261,18 +261,18 @@ def test_a_table_of_mixed_types_is_refused_with_a_way_out():
 
 def test_nothing_is_half_written():
     pool = vg.load(put("pool.jsonl"))
-    Path("out.jsonl").write_text("what was there before")
+    Path("out.jsonl").write_text("what was there before", encoding="utf-8")
     with pytest.raises(RuntimeError, match="stop"), whole_files(Path("out.jsonl"), Path("out.json")) as (first, _):
         write_rows(first, [(pool.sources[0].rows, 0)], Path("out.jsonl"))
         raise RuntimeError("stop")
-    assert Path("out.jsonl").read_text() == "what was there before"
+    assert Path("out.jsonl").read_text(encoding="utf-8") == "what was there before"
     assert sorted(path.name for path in Path().iterdir()) == ["out.jsonl", "pool.jsonl"]
 
 
 def test_content_counts_for_more_than_the_ending():
     Path("lines.json").write_bytes(Path(put("a.jsonl")).read_bytes())
-    Path("list.jsonl").write_text(json.dumps(PAIRS, indent=1))
-    Path("one.json").write_text(json.dumps(PAIRS[0], indent=2))
+    Path("list.jsonl").write_text(json.dumps(PAIRS, indent=1), encoding="utf-8")
+    Path("one.json").write_text(json.dumps(PAIRS[0], indent=2), encoding="utf-8")
     assert vg.load("lines.json").rows() == vg.load("list.jsonl").rows() == PAIRS
     assert vg.load("one.json").rows() == PAIRS[:1]
 
@@ -286,8 +286,8 @@ def test_several_files_and_folders():
     put("pool/.hidden/x.jsonl")
     put("pool/s.jsonl.selection.json")
     put("pool/s.jsonl.bad-rows.jsonl")
-    Path("pool/dataset_info.json").write_text("{}")
-    Path("pool/README.md").write_text("words")
+    Path("pool/dataset_info.json").write_text("{}", encoding="utf-8")
+    Path("pool/README.md").write_text("words", encoding="utf-8")
     pool = vg.load("pool")
     assert [source.name for source in pool.sources] == ["pool/b.jsonl", "pool/deep/a.jsonl"]
     assert [source.schema.name for source in pool.sources] == ["instruction-response", "text"]
@@ -295,7 +295,7 @@ def test_several_files_and_folders():
     both = vg.load(["pool/deep/a.jsonl", "pool/b.jsonl"])
     assert both.rows() == [{"text": "c"}, *PAIRS[:2]]
     both.take([2, 0]).write("out.jsonl")
-    assert [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()] == [PAIRS[1], {"text": "c"}]
+    assert [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()] == [PAIRS[1], {"text": "c"}]
 
 
 def test_a_list_of_everything():
@@ -320,7 +320,7 @@ def test_folders_are_read_in_the_order_of_their_names():
         Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     for name in (".a.jsonl", "b/.x/y.jsonl", "x.npy", "x.txt", "x.jsonl.bak", "y.jsonl.tmp", "z.jsonl.selection.json"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text("no rows")
+        Path(name).write_text("no rows", encoding="utf-8")
     expected = sorted(Path(name) for name in ("b/2.jsonl", "a.jsonl", "b/10.jsonl", "b.jsonl", "c/d/e.jsonl.gz", "C.jsonl"))
     assert [row["text"] for row in vg.load(".").rows()] == [path.as_posix() for path in expected]
     Path("empty").mkdir()
@@ -339,11 +339,11 @@ def test_stdin(form, monkeypatch):
     content = Path(put("a.jsonl", rows)).read_bytes()
     if form != "lines":
         content = json.dumps(rows if form == "list" else rows[0], indent=1).encode()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
     pool = vg.load("-")
     assert (pool.rows(), pool.name, pool.sources[0].name) == (rows, "-", "stdin")
     assert pool.sha256 == hashlib.sha256(content).hexdigest()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b""), encoding="utf-8"))
     with pytest.raises(vg.DataError, match="stdin: the file is empty"):
         vg.load("-")
 

@@ -17,7 +17,9 @@ TEXTS = [f"text {'word ' * (at % 4)}number {at}" for at in range(30)]
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
     path = tmp_path / "pool.jsonl"
-    path.write_text("".join(json.dumps({"instruction": text, "response": "r", "kind": "k"}) + "\n" for text in TEXTS))
+    path.write_text(
+        "".join(json.dumps({"instruction": text, "response": "r", "kind": "k"}) + "\n" for text in TEXTS), encoding="utf-8"
+    )
     return path
 
 
@@ -68,7 +70,7 @@ def test_normalised_tags_in_a_column(server, pool, tmp_path, capsys):
     status, table, err = run(capsys, "tag", pool, "--side", "instruction", "--tags", tags, "-o", out)
     assert status == 0
     assert "6 tags came to 1 names of at least 15 rows; 10 of 30 rows lost all of theirs" in err
-    rows = [json.loads(line)["tags"] for line in out.read_text().splitlines()]
+    rows = [json.loads(line)["tags"] for line in out.read_text(encoding="utf-8").splitlines()]
     assert rows == [["subject 4"] if "subject 4" in tags_for(text) else [] for text in TEXTS]
     assert "20 of 30 rows have tags, 1 different ones" in table
 
@@ -84,7 +86,7 @@ def test_rows_without_an_answer_are_null_where_that_is_asked_for(server, pool, t
     assert status == 0
     assert "line 3: the model refused" in err
     assert "29 of 30 rows have tags" in table
-    rows = [json.loads(line)["tags"] for line in out.read_text().splitlines()]
+    rows = [json.loads(line)["tags"] for line in out.read_text(encoding="utf-8").splitlines()]
     assert rows == [None if text == TEXTS[2] else tags_for(text) for text in TEXTS]
     assert main(["measure", str(out), "--tags", "tags", "--metrics", "tag_count", "--quiet"]) == 0
 
@@ -111,7 +113,7 @@ def test_select_and_measure_ask_the_model(server, pool, tmp_path, capsys):
     status, _, err = run(capsys, *select)
     assert status == 0
     assert "30 requests to make" in err
-    record = json.loads(Path(f"{out}.selection.json").read_text())
+    record = json.loads(Path(f"{out}.selection.json").read_text(encoding="utf-8"))
     assert record["params"]["tags"] == tags
     assert record["params"]["k_realised"] == record["params"]["k_max"]
     measuring = ("measure", out, pool, "--reference", pool, "--side", "instruction", "--metrics", "tag_count", "--tags", tags)

@@ -217,7 +217,7 @@ def test_if_nothing_is_left_the_error_says_the_way_out(tmp_path):
         vg.DataError, match=r"pool: no tag of x stands in 20 rows, the most frequent in 5, .* with normalized@2:x\."
     ):
         fitted([["a"]] * 5 + [["b"]], 20)
-    (tmp_path / "a.jsonl").write_text('{"text": "a", "tags": []}\n' * 3)
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "tags": []}\n' * 3, encoding="utf-8")
     with pytest.raises(vg.DataError, match=r"a\.jsonl: no tag of tags stands in 2 rows, .*There are no tags at all"):
         vg.measure(tmp_path / "a.jsonl", "tag_count", tags="normalized@2:tags")
 
@@ -251,7 +251,7 @@ def test_how_they_are_spelled():
 def test_where_tags_are_named(tmp_path):
     rows = [{"text": f"text {at}", "tags": [["Stories", "maths"], ["story"], ["a story"]][at % 3]} for at in range(30)]
     path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (plain,) = vg.measure(path, "tag_count", tags="tags")
     (found,) = vg.measure(path, "tag_count", tags="normalized@10:tags")
     assert (plain.value, found.value) == (4, 3)

@@ -37,7 +37,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def corpus_of(texts: list[str], folder: Path, name: str = "pool.jsonl") -> vg.Corpus:
     path = folder / name
-    path.write_text("".join(json.dumps({"instruction": text, "response": "r"}) + "\n" for text in texts))
+    path.write_text("".join(json.dumps({"instruction": text, "response": "r"}) + "\n" for text in texts), encoding="utf-8")
     return vg.load(path, name=name)
 
 

@@ -46,7 +46,7 @@ def test_tags_of_a_column(shape):
 @pytest.mark.parametrize("value", [5, True, {"a": 1}, [1, 2], ["a", None], [["a"]]], ids=str)
 def test_what_is_no_tag_is_an_error(value, tmp_path):
     rows = [{"text": "a", "tags": ["x"]}, {"text": "b", "tags": value}]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with pytest.raises(vg.DataError, match=r"a\.jsonl, line 2: tags must be a list of strings"):
         vg.measure(tmp_path / "a.jsonl", "tag_count", tags="tags")
     with pytest.raises(vg.DataError, match="lacks the field 'labels'"):
@@ -201,7 +201,7 @@ def test_texts_without_a_phrase(monkeypatch):
 
 def test_tag_metrics_by_the_library(tmp_path):
     rows = [{"text": text or "x", "tags": ["a", "b"] if at % 2 else ["a"]} for at, text in enumerate(TEXTS)]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     count, entropy, hill = vg.measure(tmp_path / "a.jsonl", "meso", tags="tags")
     assert (count.value, count.params) == (2, {"tags": "tags"})
     assert entropy.value == pytest.approx(-(2 / 3 * math.log2(2 / 3) + 1 / 3 * math.log2(1 / 3)))

@@ -236,9 +236,9 @@ def test_the_tokenizer_of_a_real_model():
 def test_another_tokenizer_under_the_same_path_is_another_key(own):
     assert lists(tokenize_texts(chunked(["a b"]), str(own), "x")) == [[1, 2]]
     file = own / "tokenizer.json"
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     content["model"]["vocab"] |= {"a": 2, "b": 1}
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content), encoding="utf-8")
     views._encoder.cache_clear()
     assert lists(tokenize_texts(chunked(["a b"]), str(own), "x")) == [[2, 1]]
 
@@ -248,9 +248,9 @@ def test_a_tokenizer_that_cannot_be_read_is_an_error(own, tmp_path):
     with pytest.raises(vg.DataError, match=r"empty: this folder holds no tokenizer\.json\. Save it with"):
         tokenize_texts(chunked(["a"]), str(tmp_path / "empty"), "x")
     file = own / "tokenizer.json"
-    whole = file.read_text()
+    whole = file.read_text(encoding="utf-8")
     for content in ("", "{", "[]", "null", "{}", whole[:-20], whole.replace("WordLevel", "Unheard")):
-        file.write_text(content)
+        file.write_text(content, encoding="utf-8")
         for name in (own, file):
             with pytest.raises(vg.DataError, match=f"{name.name}: no tokenizer could be loaded from this name or path"):
                 tokenize_texts(chunked(["a"]), str(name), "x")

@@ -144,7 +144,7 @@ def test_an_entry_is_added_or_replaced_and_the_others_stay(here):
     assert found["out"]["file_name"] == "../out.jsonl"
     assert Path("data", found["out"]["file_name"]).resolve() == Path("out.jsonl").resolve()
     assert pick("pool.jsonl", "--size", 1, "-o", "data/more.json", "--dataset-info", "data/info.json", "--quiet") == 0
-    assert list(json.loads(Path("data/info.json").read_text())) == ["z", "out", "a", "more"]
+    assert list(json.loads(Path("data/info.json").read_text(encoding="utf-8"))) == ["z", "out", "a", "more"]
 
 
 # --- TRL
@@ -222,22 +222,22 @@ def test_a_folder_holds_all_that_training_needs(here):
     found = sorted(str(path.relative_to("chosen")) for path in Path("chosen").rglob("*"))
     assert found == ["README.md", "data", "data/train.parquet", "dataset_info.json", "selection.json"]
     assert listed() == ["chosen"]
-    record = json.loads(Path("chosen/selection.json").read_text())
+    record = json.loads(Path("chosen/selection.json").read_text(encoding="utf-8"))
     assert pick(SAMPLE, "--size", 30, "--seed", 3, "-o", "chosen.jsonl", "--quiet") == 0
-    alone = json.loads(Path("chosen.jsonl.selection.json").read_text())
+    alone = json.loads(Path("chosen.jsonl.selection.json").read_text(encoding="utf-8"))
     assert alone["pool"]["files"] == [str(SAMPLE)]
     alone["pool"]["files"] = ["sample.jsonl"]
     assert record == alone
-    head, body = front_matter(Path("chosen/README.md").read_text())
+    head, body = front_matter(Path("chosen/README.md").read_text(encoding="utf-8"))
     assert head["license"] == "other"
     assert "TO BE FILLED IN" in body
     assert head["size_categories"] == ["n<1K"]
     assert head["task_categories"] == ["text-generation"]
     assert head["configs"] == [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train.parquet"}]}]
     assert f"| sample.jsonl | 400 | {record['pool']['sha256']} |" in body
-    info = json.loads(Path("chosen/dataset_info.json").read_text())
+    info = json.loads(Path("chosen/dataset_info.json").read_text(encoding="utf-8"))
     assert info["chosen"]["file_name"] == "data/train.parquet"
-    assert str(SAMPLE.parent) not in "".join(path.read_text() for path in Path("chosen").glob("*.*"))
+    assert str(SAMPLE.parent) not in "".join(path.read_text(encoding="utf-8") for path in Path("chosen").glob("*.*"))
     mode = Path("chosen").stat().st_mode & 0o777
     Path("plain").mkdir()
     assert mode == Path("plain").stat().st_mode & 0o777
@@ -255,7 +255,7 @@ def test_datasets_loads_the_rows_as_they_were(ending, here):
     assert pick("pool.jsonl", "--size", 8, "--format", ending, "-o", "chosen/", "--quiet") == 0
     loaded = datasets.load_dataset("chosen", cache_dir="cache")
     assert list(loaded) == ["train"]
-    indices = json.loads(Path("chosen/selection.json").read_text())["indices"]
+    indices = json.loads(Path("chosen/selection.json").read_text(encoding="utf-8"))["indices"]
     assert loaded["train"].to_list() == [rows[index] for index in indices]
 
 
@@ -291,12 +291,12 @@ def test_the_command_of_the_card_chooses_the_same_rows(here):
     strategy = ("--strategy", "k_center", "--set", "metric=cosine", "--set", "first=3")
     given = ("--size", "5", *strategy, "--columns", "instruction=q,response=a", "--as", "messages", "--quiet")
     assert main(["select", f"{here}/my pool.jsonl", *given, "-o", f"{here}/one/"]) == 0
-    _, body = front_matter(Path("one/README.md").read_text())
+    _, body = front_matter(Path("one/README.md").read_text(encoding="utf-8"))
     command = re.search(r"```sh\n(variegate .*)\n```", body)[1]
     assert str(here) not in body
     Path("one").rename("first")
     assert main([*shlex.split(command)[1:], "--quiet"]) == 0
-    records = [json.loads(Path(name, "selection.json").read_text()) for name in ("one", "first")]
+    records = [json.loads(Path(name, "selection.json").read_text(encoding="utf-8")) for name in ("one", "first")]
     assert records[0] == records[1]
 
 
@@ -385,7 +385,7 @@ def test_a_large_subset_is_measured_by_a_sample(monkeypatch):
 
 def test_a_metric_that_fails_is_named_and_has_no_number(here):
     assert pick(SAMPLE, "--size", 20, "-o", "chosen/", "--quiet", "--card-metrics", "facility_location,sequence_length") == 0
-    body = Path("chosen/README.md").read_text()
+    body = Path("chosen/README.md").read_text(encoding="utf-8")
     assert "- not computed: facility\\_location: " in body
     assert "| facility" not in body
     assert "| sequence\\_length |" in body
@@ -412,14 +412,14 @@ def test_a_metric_that_fails_on_one_draw_has_no_number_either(monkeypatch):
 def test_the_card_says_how_many_rows_were_left_out(here):
     put("pool.jsonl", messages(PAIR), messages(PAIR), {"messages": []})
     assert pick("pool.jsonl", "--size", 1, "-o", "chosen/", "--card-metrics", "none", "--on-bad-row", "skip") == 0
-    body = Path("chosen/README.md").read_text()
+    body = Path("chosen/README.md").read_text(encoding="utf-8")
     assert "1 of 3 rows, chosen with" in body
     assert "1 rows could not be read and were left out." in body
 
 
 def test_nothing_is_measured_where_nothing_is_asked(here):
     assert pick(SAMPLE, "--size", 20, "-o", "chosen/", "--quiet", "--card-metrics", "none") == 0
-    assert "Nothing was measured." in Path("chosen/README.md").read_text()
+    assert "Nothing was measured." in Path("chosen/README.md").read_text(encoding="utf-8")
 
 
 # --- whole or not at all

@@ -26,5 +26,5 @@ def listed(folder="."):
 
 
 def put(name, *rows):
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return Path(name)

@@ -114,8 +114,8 @@ def recall_of(found: Floats, exact: Floats) -> float:
         found: (n, k) squared distances, ascending.
         exact: (n, k), likewise, of the nearest there are.
 
-    >>> recall_of(np.array([[0.0, 1, 3, 4]]), np.array([[0.0, 1, 2, 3]]))
-    0.6666666666666666
+    >>> round(recall_of(np.array([[0.0, 1, 3, 4]]), np.array([[0.0, 1, 2, 3]])), 12)
+    0.666666666667
     """
     counts = exact > 0
     # As far out as the exact neighbours reach: equal distances are equally good.

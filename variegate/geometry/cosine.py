@@ -76,10 +76,11 @@ class UnitRows:
 
 
 def cosine_distance_rows(vectors: Matrix, block_bytes: int | None = None) -> Iterator[tuple[slice, Any]]:
-    """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32 in [0, 2].
+    """Yield the cosine distances of a block of rows to all rows: which rows, and (rows, n) float32.
 
-    A numpy array, or a PyTorch tensor where a device was chosen. A row's distance to itself is exactly 0, and small
-    distances keep a relative precision of float32. The array is reused: change it at will, but do not keep it.
+    A numpy array, or a PyTorch tensor where a device was chosen. In [0, 2], but for rounding of float32 next to 2. A row's
+    distance to itself is exactly 0, and small distances keep a relative precision of float32; where they are very many, the
+    rounding of a float64 product, about 1e-16. The array is reused: change it at will, but do not keep it.
 
     Args:
         vectors: (n, d), no zero rows.
@@ -157,7 +158,7 @@ def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
 
 
 def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = None) -> tuple[Floats, Ints]:
-    """Return the largest cosine similarity of each query to a point, shape (n,), and that point's row, shape (n,).
+    """Return the largest cosine similarity of each query to a point, in [-1, 1], shape (n,), and that point's row, shape (n,).
 
     Args:
         queries: (n, d), no zero rows.
@@ -186,7 +187,8 @@ def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = No
     values = np.empty(n)
     for start, stop in row_blocks(queries):
         values[start:stop] = np.einsum("nd,nd->n", unit_rows(queries[start:stop]), unit_rows(points[found[start:stop]]))
-    return values, found
+    # The length of a unit row is 1 but for rounding, and so a copy's similarity may be next above 1.
+    return np.clip(values, -1, 1, out=values), found
 
 
 def similar_pairs(vectors: Matrix, threshold: float, block_bytes: int | None = None) -> Iterator[tuple[Ints, Ints, Floats]]:

@@ -122,7 +122,8 @@ class NearestOthers(PairStatistic):
         for low, high in blocks(len(others), max(1, bytes_a_block() // (32 * self.vectors.shape[1]))):
             difference = unit_rows(self.vectors[own[low:high]]) - unit_rows(self.vectors[others[low:high]])
             out[low:high] = 0.5 * np.einsum("pd,pd->p", difference, difference)
-        return out
+        # The length of a unit row is 1 but for rounding, and so the distance of opposite rows may be next above 2.
+        return np.minimum(out, 2, out=out)
 
 
 class MeanL2(PairStatistic):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ __all__ = ["entropy_bits", "hill_number"]
 def entropy_bits(counts: NDArray[Any]) -> float:
     """Return the Shannon entropy in bits of a distribution given by counts, shape (types,), all greater than 0.
 
+    log2(1 / max p) - sum p log2(p / max p): two parts, neither below 0. Range [0, log2(types)].
+
     >>> import numpy as np
     >>> entropy_bits(np.array([2, 2])), entropy_bits(np.array([5]))
     (1.0, 0.0)
     """
-    shares = counts / counts.sum()
-    return max(0.0, float(-(shares * np.log2(shares)).sum()))
+    total, top = counts.sum(), counts.max()
+    entropy = math.log2(total / top) - float((counts / total * np.log2(counts / top)).sum())
+    # Of types that are almost equally frequent it is next to the upper end, which rounding may pass.
+    return min(entropy, math.log2(len(counts)))
 
 
 def hill_number(weights: NDArray[Any], q: float, owner: str) -> float:
@@ -40,12 +45,16 @@ def hill_number(weights: NDArray[Any], q: float, owner: str) -> float:
         raise bad_parameter("q", owner, "a number of at least 0, inf included", q)
     if q == 0:
         return float(len(weights))
-    logs = np.log(weights / weights.sum())
-    # Next to 1 the general form divides rounding by next to nothing.
-    if abs(q - 1) < 1e-9:
-        return float(np.exp(-(np.exp(logs) * logs).sum()))
-    top = logs.max()
+    total, top = weights.sum(), weights.max()
+    # What types as frequent as the most frequent one would come to; the others add a factor of at least 1.
+    least = float(total / top)
     if np.isinf(q):
-        return float(np.exp(-top))
-    # By logarithms, relative to the largest share, because its power underflows for large orders.
-    return float(np.exp((q * top + np.log(np.exp(q * (logs - top)).sum())) / (1 - q)))
+        return least
+    shares, logs = weights / total, np.log(weights / top)
+    if q == 1:
+        surplus = -(shares * logs).sum()
+    else:
+        # log(sum p (p / max p)^(q - 1)) / (1 - q): no power over- or underflows, and nothing is lost as q comes near 1.
+        surplus = np.log1p((shares * np.expm1((q - 1) * logs)).sum()) / (1 - q)
+    # Of types that are almost equally frequent it is next to their number, which rounding may pass.
+    return min(least * float(np.exp(surplus)), float(len(weights)))

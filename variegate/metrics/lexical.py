@@ -72,8 +72,8 @@ def hdd(tokens: Tokens, *, draws: int = HDD_DRAWS) -> float:
 
     Reference: McCarthy & Jarvis 2010, "MTLD, vocd-D, and HD-D".
 
-    >>> hdd(Tokens.from_lists([[1] * 50])) == 1 / 42, hdd(Tokens.from_lists([list(range(50))]))
-    (True, 1.0)
+    >>> round(hdd(Tokens.from_lists([[1] * 50])) * 42, 12), hdd(Tokens.from_lists([list(range(50))]))
+    (1.0, 1.0)
     """
     _, counts = _counted("hdd", tokens)
     total = len(tokens.ids)
@@ -192,16 +192,19 @@ def _expected_types(counts: np.ndarray, total: int, drawn: int) -> float:
     """Return the expected number of types among tokens drawn without replacement."""
     # Types of equal count are alike, and there are few counts.
     values, types = np.unique(counts, return_counts=True)
-    return float((types * -np.expm1(_log_missing(values, total, drawn))).sum())
+    expected = types * -np.expm1(_log_missing(values, total, drawn))
+    # The chance of a type that stands once is known exactly, and so is the value where all tokens differ.
+    once = values == 1
+    expected[once] = types[once] / total * drawn
+    # Each draw holds at least one type and at most one a token; a sum that is next to either may be rounded past it.
+    return min(max(float(expected.sum()), 1.0), float(drawn))
 
 
 def _log_missing(counts: np.ndarray, total: int, drawn: int) -> np.ndarray:
     """Return log C(total - c, drawn) / C(total, drawn): the log probability that none of c tokens is drawn.
 
-    As a sum over the drawn or over the c tokens, where either is small: a difference of log factorials loses what is small.
+    As a sum over the drawn or over the c tokens, where either is small; by Stirling's series where neither is.
     """
-    from scipy.special import gammaln
-
     out = np.full(len(counts), -np.inf)
     # What leaves fewer tokens than are drawn is always drawn.
     possible = total - counts >= drawn
@@ -214,6 +217,19 @@ def _log_missing(counts: np.ndarray, total: int, drawn: int) -> np.ndarray:
         sums = np.cumsum(np.log1p(-drawn / (total - np.arange(counts[small].max(), dtype=np.float64))))
         out[small] = sums[counts[small] - 1]
     large = possible & (counts > TERMS)
-    left = total - counts[large] + 1.0
-    out[large] = gammaln(left) - gammaln(left - drawn) - gammaln(total + 1.0) + gammaln(total - drawn + 1.0)
+    if large.any():
+        out[large] = _log_missing_of_many(counts[large].astype(np.float64), float(total), float(drawn))
     return out
+
+
+def _log_missing_of_many(c: np.ndarray, total: float, drawn: float) -> np.ndarray:
+    """Return :func:`_log_missing` by Stirling's series of the four factorials.
+
+    The terms are put together so that each is about as large as their sum: differences of log factorials of a thousand
+    million tokens would leave four digits.
+    """
+    # Where hardly a token is left over, the series is inexact, but that none is drawn is all but impossible.
+    rest = np.maximum(total - c - drawn, 1.0)
+    odds = np.minimum(c * drawn / ((total - c) * (total - drawn)), 1 - 1 / total)
+    leading = drawn * np.log1p(-c / total) + c * np.log1p(-drawn / total) - (rest + 0.5) * np.log1p(-odds)
+    return np.asarray(leading + (1 / (total - c) - 1 / rest - 1 / total + 1 / (total - drawn)) / 12)

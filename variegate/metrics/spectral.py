@@ -41,8 +41,9 @@ def vendi_score(x: NDArray[Any], *, q: float = 1.0) -> float:
     if not q > 0:
         raise bad_parameter("q", "vendi_score", "a number greater than 0, inf included", q)
     values = cosine_spectrum(x) / len(x)
-    # Rounding leaves eigenvalues that are zero at about +-1e-17; they carry no weight, but no logarithm either.
-    return hill_number(values[values > 1e-15], q, "vendi_score")
+    # What an eigenvalue solver cannot tell from 0 (the rule by which LAPACK's users take a rank); small orders would count it.
+    zero = len(values) * np.finfo(np.float64).eps * values[-1]
+    return hill_number(values[values > zero], q, "vendi_score")
 
 
 def log_det(x: NDArray[Any], *, epsilon: float = LOG_DET_EPSILON) -> float:
@@ -71,7 +72,10 @@ def log_det(x: NDArray[Any], *, epsilon: float = LOG_DET_EPSILON) -> float:
     if not 0 < epsilon < np.inf:
         raise bad_parameter("epsilon", "log_det", "a number greater than 0", epsilon)
     values = np.maximum(cosine_spectrum(x), 0)
-    return float(np.log(values + epsilon).sum() + (len(x) - len(values)) * np.log(epsilon))
+    n, lowest = len(x), float(np.log(epsilon))
+    value = float(np.log(values + epsilon).sum()) + (n - len(values)) * lowest
+    # Eigenvalues of mean 1 have a product of at most 1: rows at right angles are at the upper end, which rounding may pass.
+    return min(max(value, n * lowest), n * float(np.log1p(epsilon)))
 
 
 def radius(x: NDArray[Any]) -> float:

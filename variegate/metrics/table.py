@@ -102,7 +102,7 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec(
             "token_entropy", token_entropy, "tokens", "evenness of the token types over the whole set",
-            "[0, inf)", "bits", "t log t", _M, level="micro",
+            "[0, log2 types]", "bits", "t log t", _M, level="micro",
             doubled="same", size="higher",
         ),
         MetricSpec(
@@ -135,7 +135,7 @@ METRICS: dict[str, MetricSpec] = {
             doubled="same", size="higher",
         ),
         MetricSpec(
-            "topic_entropy", topic_entropy, "topics", "evenness of the samples over topics", "[0, inf)", "bits", "n", _M,
+            "topic_entropy", topic_entropy, "topics", "evenness of the samples over topics", "[0, log2 topics]", "bits", "n", _M,
             doubled="same", size="higher",
         ),
         MetricSpec(
@@ -149,7 +149,7 @@ METRICS: dict[str, MetricSpec] = {
             doubled="same", size="higher",
         ),
         MetricSpec(
-            "tag_entropy", tag_entropy, "tags", "evenness of the samples over tags", "[0, inf)", "bits", "n", _M,
+            "tag_entropy", tag_entropy, "tags", "evenness of the samples over tags", "[0, log2 tags]", "bits", "n", _M,
             level="meso",
             doubled="same", size="higher",
         ),

@@ -109,4 +109,4 @@ class Selection:
     def save(self, path: str | Path) -> None:
         """Write the selection as JSON; the file is whole or absent."""
         with whole_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.as_dict()) + "\n")
+            temporary.write_text(json.dumps(self.as_dict()) + "\n", encoding="utf-8")

@@ -146,7 +146,7 @@ def open_answers(kind: str, place: Mapping[str, str | None]) -> Iterator[Answers
     folder = root / kind / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "settings.json").write_text(json.dumps(dict(place), indent=1, sort_keys=True))
+        (folder / "settings.json").write_text(json.dumps(dict(place), indent=1, sort_keys=True), encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"{folder}: the cache cannot be written here ({error.strerror}). Set another folder with --cache, or --cache off."

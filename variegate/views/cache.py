@@ -91,7 +91,7 @@ def cached_arrays(
         return done
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "settings.json").write_text(json.dumps(dict(settings), indent=1, sort_keys=True))
+        (folder / "settings.json").write_text(json.dumps(dict(settings), indent=1, sort_keys=True), encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"{folder}: the cache cannot be written here ({error.strerror}). Set another folder with --cache, or --cache off."
@@ -145,7 +145,7 @@ def _open_whole(folder: Path) -> Arrays | None:
     """Open the joined arrays, if the manifest says that they are all there and they are."""
     arrays = {}
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         for name, expected in manifest.items():
             array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             if list(array.shape) != expected["shape"] or str(array.dtype) != expected["dtype"]:
@@ -178,7 +178,7 @@ def _join(folder: Path, shards: int) -> Arrays:
                 stream.write(np.ascontiguousarray(part[name]).data)
     manifest = {name: {"shape": shape, "dtype": str(types[name])} for name, shape in shapes.items()}
     with whole_file(folder / "manifest.json") as temporary:
-        temporary.write_text(json.dumps(manifest))
+        temporary.write_text(json.dumps(manifest), encoding="utf-8")
     _sweep(folder)
     arrays = _open_whole(folder)
     if arrays is None:
