@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from variegate.views import answers, cache, tagger
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 SAMPLE = ROOT / "examples" / "sample.jsonl"
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skip a test where packages of an extra are not installed, and say which."""
+    missing = [package for package in packages if find_spec(package) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +47,7 @@ def oracle() -> dict[str, Any]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """Start a chat model that the test can make misbehave, and let the client lose no time over it."""
+    pytest.importorskip("openai")
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)

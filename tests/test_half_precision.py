@@ -132,7 +132,7 @@ GEOMETRY = {
 # What takes no vectors, or is what others return or are made of.
 WITHOUT_VECTORS = {
     "KMeans", "NearDuplicates", "PairStatistic", "bytes_a_block", "entries_allowed", "memory_allowed", "over_pairs",
-    "proximity_weights", "shared", "sharing", "use_device", "use_memory", "Search", "asked_for", "collecting", "recorded",
+    "proximity_weights", "same_rows", "shared", "sharing", "use_device", "use_memory", "Search", "asked_for", "collecting", "recorded",
     "use_neighbours", "Held", "active_device", "device_kernels", "held", "to_device",
 }  # fmt: skip
 

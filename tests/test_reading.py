@@ -269,8 +269,8 @@ def test_use_holds_for_a_block_or_from_there_on():
 
 
 def test_use_changes_nothing_where_one_of_its_values_is_impossible():
-    with pytest.raises(vg.ParameterError, match="The device must be auto"):
-        vg.use(memory="1G", device="tpu")
+    with pytest.raises(vg.ParameterError, match="The neighbours must be exact"):
+        vg.use(memory="1G", neighbours="roughly")
     assert memory_allowed() == 8 << 30
 
 

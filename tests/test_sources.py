@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import variegate as vg
-from tests.conftest import SAMPLE
+from tests.conftest import SAMPLE, needs
 from variegate.data.write import write_rows
 from variegate.storage import whole_files
 
@@ -376,12 +376,12 @@ def test_a_url_of_any_file_system():
         vg.load("nowhere://x.jsonl")
 
 
-@pytest.mark.parametrize("kind", ["list", "tuple", "arrow", "pandas"])
+@pytest.mark.parametrize("kind", ["list", "tuple", "arrow", pytest.param("pandas", marks=needs("pandas"))])
 def test_rows_in_memory(kind):
-    import pandas as pd
     import pyarrow as pa
 
-    rows = {"list": PAIRS, "tuple": tuple(PAIRS), "arrow": pa.Table.from_pylist(PAIRS), "pandas": pd.DataFrame(PAIRS)}[kind]
+    table = pa.Table.from_pylist(PAIRS)
+    rows = {"list": list, "tuple": tuple, "arrow": lambda _: table, "pandas": lambda _: table.to_pandas()}[kind](PAIRS)
     pool = vg.load(rows, name="mine")
     assert (pool.name, pool.rows()) == ("mine", PAIRS)
     assert repr(pool) == f"Corpus('mine', {len(PAIRS)} rows, schema instruction-response, sides instruction, response, both)"
@@ -400,6 +400,7 @@ def test_a_row_in_memory_that_is_bad_is_named():
         vg.load([PAIRS[0], "text"])
 
 
+@needs("datasets")
 class TestDatasets:
     def test_what_holds_several_sets_or_has_no_end_is_refused(self):
         import datasets

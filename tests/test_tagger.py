@@ -18,7 +18,7 @@ import pytest
 
 import variegate as vg
 from tests.chat_server import BAD_ANSWERS, completion, tags_for
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needs
 from variegate import progress
 from variegate.views import answers, chat, tagger
 from variegate.views.chat import Unusable, message_of, read_answer
@@ -244,6 +244,7 @@ def test_a_cut_answer_gets_more_room(server, tmp_path):
     ],
 )
 def test_good_answers(content):
+    pytest.importorskip("openai")
     from openai.types.chat import ChatCompletion
 
     assert read_answer(ChatCompletion.model_validate(completion(content))) == ["maths", "world war"]
@@ -525,6 +526,7 @@ def test_a_damaged_file_is_an_error_that_names_it(server, tmp_path):
         names(corpus_of(TEXTS, tmp_path), server.name)
 
 
+@needs("openai")
 def test_an_unusable_answer_says_what_came():
     from openai.types.chat import ChatCompletion
 

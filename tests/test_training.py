@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import variegate as vg
-from tests.conftest import SAMPLE
+from tests.conftest import SAMPLE, needs
 from tests.training import PAIR, TOOLS, listed, messages, pick, put
 from variegate.cli import main
 from variegate.data.trainers import llama_factory_entry, trl_problem
@@ -243,6 +243,7 @@ def test_a_folder_holds_all_that_training_needs(here):
     assert mode == Path("plain").stat().st_mode & 0o777
 
 
+@needs("datasets")
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_datasets_loads_the_rows_as_they_were(ending, here):
     import datasets
@@ -259,6 +260,7 @@ def test_datasets_loads_the_rows_as_they_were(ending, here):
     assert loaded["train"].to_list() == [rows[index] for index in indices]
 
 
+@needs("datasets")
 def test_why_parquet_is_the_default(here):
     import datasets
 
