@@ -13,7 +13,7 @@ import pytest
 
 import variegate as vg
 from tests.test_metric_properties import N, value_of, views
-from variegate.geometry import largest_cosine
+from variegate.geometry import largest_cosine, sharing
 from variegate.metrics import METRICS, lexical
 from variegate.metrics.entropy import entropy_bits, hill_number
 from variegate.metrics.spectral import vendi_score
@@ -90,7 +90,7 @@ def test_degenerate_vectors(name):
     clusters = name in ("cluster_inertia", "partition_entropy")
     found = {
         (which, str(options)): outside(name, x, **options)
-        for seed in range(3 if clusters else 25)
+        for seed in range(2 if clusters else 8)
         for which, x in vectors(seed).items()
         for options in options_of_vectors(name, x)
     }
@@ -195,11 +195,13 @@ def test_the_expected_types_of_many_tokens_keep_their_digits(types, c, drawn):
     assert found == pytest.approx(max(1, types * -math.expm1(log_missing)), rel=1e-12)
 
 
-@pytest.mark.parametrize("q", [0.05, 0.1, 0.5, 1])
-def test_copies_in_a_large_space_are_one_direction(q):
+def test_copies_in_a_large_space_are_one_direction():
     row = np.abs(np.random.default_rng(0).normal(size=(1, 1500)))
-    lengths = np.random.default_rng(1).uniform(0.5, 2, size=(1100, 1))
-    assert vendi_score(row * lengths, q=q) == pytest.approx(1, abs=1e-6)
+    x = row * np.random.default_rng(1).uniform(0.5, 2, size=(1100, 1))
+    with sharing():
+        found = [vendi_score(x, q=q) for q in (0.05, 0.1, 0.5, 1)]
+    # What the solver leaves of the other eigenvalues made 1.2 directions of order 0.05.
+    assert found == pytest.approx([1, 1, 1, 1], abs=1e-6)
 
 
 def test_a_set_covers_itself_to_1_and_its_opposite_to_minus_1():

@@ -174,22 +174,24 @@ def test_texts_without_a_single_word():
 
 def test_words_have_the_same_ids_in_every_process():
     code = """if True:
-        import json, pyarrow as pa
+        import json, sys, pyarrow as pa
         from variegate.views.tokens import tokenize_texts
         from variegate.views.cache import use_cache
         use_cache("off")
-        print(tokenize_texts(pa.chunked_array([pa.array(["The Katze", "你好 🦙 cat"])]), "words", "x").ids.tolist())
+        print(tokenize_texts(pa.chunked_array([pa.array(json.loads(sys.argv[1]))]), "words", "x").ids.tolist())
         print(hash("cat"))
     """
+    texts = ["The Katze", "你好 🦙 cat"]
     seen, hashes = set(), set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        command = [sys.executable, "-c", code, json.dumps(texts)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         ids, python_hash = done.stdout.splitlines()
         seen.add(ids)
         hashes.add(python_hash)
     assert len(hashes) == 2, "the two processes must hash differently for this test to say anything"
-    here = tokenize_texts(chunked(["The Katze", "你好 🦙 cat"]), "words", "x")
+    here = tokenize_texts(chunked(texts), "words", "x")
     assert seen == {str(here.ids.tolist())}
 
 
