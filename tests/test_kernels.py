@@ -208,7 +208,6 @@ def test_the_same_neighbours_by_kernels(beyond, monkeypatch):
 def test_without_triton_it_is_said_once(monkeypatch):
     said = []
     monkeypatch.setattr(device, "_by_kernels", True)
-    monkeypatch.setattr(device, "_told", False)
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     monkeypatch.setattr(device, "announce", said.append)
     assert kernels() is None

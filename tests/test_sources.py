@@ -430,7 +430,7 @@ class TestDatasets:
                 "text": datasets.Value("string"),
                 "label": datasets.ClassLabel(names=["no", "yes"]),
                 "n": datasets.Value("int16"),
-                "tags": datasets.List(datasets.Value("string")),
+                "tags": datasets.Sequence(datasets.Value("string")),
             }
         )
         rows = [{"text": f"t{at}", "label": at % 2, "n": at, "tags": ["x"] * at} for at in range(4)]

@@ -36,13 +36,13 @@ BAD_ROW = lines(*GOOD, {"instruction": "a"})
 COMMANDS = [
     usage("mesure pool.jsonl", "No such command 'mesure'"),
     usage("measure", r"Missing argument 'DATA\.\.\.'"),
-    usage("measure pool.jsonl --metric novelsum", "No such option '?--metric'?"),
+    usage("measure pool.jsonl --metric novelsum", "No such option:? '?--metric'?"),
     usage("select", "Missing argument 'POOL'"),
     usage("select pool.jsonl chat.jsonl --size 3 -o out.jsonl", r"unexpected extra argument \(chat\.jsonl\)"),
     usage("embed", "Missing argument 'POOL'"),
     usage("tokenize pool.jsonl --side sideways", "'sideways' is not one of 'instruction'"),
     usage("list metric", "'metric' is not one of"),
-    usage("list --quiet", "No such option '?--quiet'?"),
+    usage("list --quiet", "No such option:? '?--quiet'?"),
     # names
     usage("measure pool.jsonl --metrics novelsumm", "Unknown metric 'novelsumm'. Did you mean novelsum"),
     usage("measure pool.jsonl --metrics novelsum,", "Unknown metric ''"),

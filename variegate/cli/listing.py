@@ -9,6 +9,7 @@ import click
 __all__ = ["list_command", "tables"]
 
 Table = tuple[list[str], list[list[str]]]
+KINDS = ["metrics", "strategies", "embedders", "tokenizers", "topics", "tags", "schemas"]
 
 
 def tables() -> dict[str, Table]:
@@ -51,9 +52,8 @@ def tables() -> dict[str, Table]:
 
 
 @click.command("list")
-@click.argument(
-    "what", required=False, type=click.Choice(["metrics", "strategies", "embedders", "tokenizers", "topics", "tags", "schemas"])
-)
+# Versions of click put other brackets around names of their own making.
+@click.argument("what", required=False, type=click.Choice(KINDS), metavar=f"[{'|'.join(KINDS)}]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def list_command(what: str | None, as_json: bool) -> None:
