@@ -415,7 +415,7 @@ def start(path: Path, tags: str) -> subprocess.Popen[str]:
     )
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=90.0):
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "it never came to that"
