@@ -214,3 +214,10 @@ def test_without_triton_it_is_said_once(monkeypatch):
     assert kernels() is None
     (message,) = said
     assert "'triton' is not installed" in message
+
+
+@pytest.mark.parametrize(("found", "works"), [("3.2.0", False), ("3.3.1", True), ("3.10.0", True), ("4.0.0+git", True)])
+def test_a_triton_that_counts_wrongly_is_not_used(found, works, monkeypatch):
+    monkeypatch.setattr(device, "_by_kernels", True)
+    monkeypatch.setattr(device, "version", lambda name: found)
+    assert (kernels() is not None) == works

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,6 +35,8 @@ __all__ = [
 
 # Bytes sent to the device at a time, so that no second copy of a matrix is made here.
 BLOCK_BYTES = 256 << 20
+# In 3.2 the kernel of bins leaves rows out, as the tests show in its interpreter.
+OLDEST_TRITON = (3, 3)
 
 _device: Choice[Any] = Choice(None)
 # Whether to use the Triton kernels; None for "where they can run". Tests set it.
@@ -90,17 +93,27 @@ def active_device() -> Any:
 
 
 def kernels() -> Any:
-    """Return the module of Triton kernels; None on the CPU and without Triton, where PyTorch's own operations do the work."""
+    """Return the module of Triton kernels; None on the CPU and without a Triton that will do, where PyTorch does the work."""
     if _device.value is None or _by_kernels is False or (_by_kernels is None and _device.value.type != "cuda"):
         return None
-    if find_spec("triton") is None:
+    problem = _problem_of_triton()
+    if problem is not None:
         if not _told.value:
-            announce("the package 'triton' is not installed: PyTorch's own operations do the work of its kernels, more slowly")
+            announce(f"the package 'triton' {problem}: PyTorch's own operations do the work of its kernels, more slowly")
             _told.value = True
         return None
     from variegate.geometry.triton_kernels import kernels as triton_kernels
 
     return triton_kernels
+
+
+def _problem_of_triton() -> str | None:
+    if find_spec("triton") is None:
+        return "is not installed"
+    found = version("triton")
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_TRITON:
+        return f"{found} counts wrongly in one of them (3.3 is the first that does not)"
+    return None
 
 
 @contextmanager
