@@ -174,6 +174,13 @@ def test_equal_types_are_as_many_as_they_are(types, q):
     assert entropy_bits(np.full(types, 3)) == math.log2(types)
 
 
+@pytest.mark.parametrize("weight", [0.1, 0.3, 1 / 3, 1e-9])
+def test_hill_numbers_of_equal_shares_that_are_no_counts(weight):
+    for types in range(1, 60):
+        values = [hill_number(np.full(types, weight), q, "x") for q in HILLS]
+        assert max(values) <= types == pytest.approx(min(values), rel=1e-12)
+
+
 @pytest.mark.parametrize("q", [1 - 1e-3, 1 - 1e-6, 1 - 1e-9, 1 - 1e-12, 1 + 1e-12, 1 + 1e-9, 1 + 1e-6, 1 + 1e-3])
 def test_hill_numbers_of_orders_next_to_1_pass_into_that_of_order_1(q):
     counts = np.random.default_rng(0).zipf(1.3, size=400) % 1000 + 1

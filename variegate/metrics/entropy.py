@@ -45,11 +45,11 @@ def hill_number(weights: NDArray[Any], q: float, owner: str) -> float:
         raise bad_parameter("q", owner, "a number of at least 0, inf included", q)
     if q == 0:
         return float(len(weights))
-    total, top = weights.sum(), weights.max()
+    total, top, types = weights.sum(), weights.max(), float(len(weights))
     # What types as frequent as the most frequent one would come to; the others add a factor of at least 1.
     least = float(total / top)
     if np.isinf(q):
-        return least
+        return min(least, types)
     shares, logs = weights / total, np.log(weights / top)
     if q == 1:
         surplus = -(shares * logs).sum()
@@ -57,4 +57,4 @@ def hill_number(weights: NDArray[Any], q: float, owner: str) -> float:
         # log(sum p (p / max p)^(q - 1)) / (1 - q): no power over- or underflows, and nothing is lost as q comes near 1.
         surplus = np.log1p((shares * np.expm1((q - 1) * logs)).sum()) / (1 - q)
     # Of types that are almost equally frequent it is next to their number, which rounding may pass.
-    return min(least * float(np.exp(surplus)), float(len(weights)))
+    return min(least * float(np.exp(surplus)), types)
