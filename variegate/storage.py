@@ -67,18 +67,25 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[str | Path] = ()) ->
             raise DataError(f"{target}: is the data that is read; writing here would destroy it. Choose another name.")
 
 
+def _is_there(target: Path, kind: str) -> bool:
+    """Whether a path is there. By `stat`, since some versions of `Path.exists` say no to a name that cannot be."""
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{str(target)[:80]}: cannot be the name of a {kind} ({reason}).") from None
+    return True
+
+
 def check_target(target: Path) -> None:
     """Refuse a file that cannot be written, before any work is done for it.
 
     Raises:
         DataError: its folder does not exist, or it is itself a folder.
     """
-    try:
-        target.exists()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{str(target)[:80]}: cannot be the name of a file ({getattr(error, 'strerror', None) or error})."
-        ) from None
+    _is_there(target, "file")
     if not target.parent.is_dir():
         raise DataError(f"{target.parent}: no such folder. Create it first, or write somewhere else.")
     if target.is_dir():
@@ -92,12 +99,9 @@ def check_folder(target: Path) -> None:
         DataError: the folder above it does not exist, or there is something of that name that is no empty folder.
     """
     try:
-        known = target.exists()
-        held = known and (not target.is_dir() or any(target.iterdir()))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{str(target)[:80]}: cannot be the name of a folder ({getattr(error, 'strerror', None) or error})."
-        ) from None
+        held = _is_there(target, "folder") and (not target.is_dir() or any(target.iterdir()))
+    except OSError as error:
+        raise DataError(f"{target}: cannot be looked into ({error.strerror}).") from None
     if held:
         what = "holds files already" if target.is_dir() else "is a file"
         raise DataError(f"{target}: {what}, and nothing is overwritten. Name a new folder, or remove this one first.")

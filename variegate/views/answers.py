@@ -11,6 +11,7 @@ import json
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -49,6 +50,8 @@ class Answers:
                 ":memory:" if folder is None else folder / "answers.sqlite",
                 timeout=60, isolation_level=None, check_same_thread=False,
             )  # fmt: skip
+            # Whatever becomes of this object: an open file is noticed by Python, and on Windows by whoever removes it.
+            weakref.finalize(self, self._base.close)
             # A write-ahead log needs no sync for each answer. Where a file system has none, SQLite goes on without.
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
