@@ -53,3 +53,11 @@ def test_starting_anew_forgets():
     histograms = filled(distances, np.ones(5))
     histograms.start_anew(np.ones(5))
     assert (histograms.bounds(slice(0, 5)) == 0).all()
+
+
+@pytest.mark.parametrize("small", [1e-12, 1e-10, 3e-9])
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 3.0])
+def test_what_is_next_to_nothing_beside_the_scale_is_not_lost(small, alpha):
+    distances = (small * RNG(4).uniform(0.5, 1.5, size=(9, 2048))).astype(np.float32)
+    found = filled(distances, np.ones(9), alpha, block=256).bounds(slice(0, 9))
+    assert (found >= exact(distances, alpha)).all()

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from variegate.geometry import density, device, near_duplicates, nearest, use_device
-from variegate.geometry.held import HALF_SUM, held
+from variegate.geometry.held import held
+from variegate.geometry.rounding import HALF_SUM
 from variegate.strategies import novel_bins, novel_device_front
 from variegate.strategies.novel_greedy import greedy
 from variegate.strategies.room import Room

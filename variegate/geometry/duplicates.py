@@ -11,7 +11,7 @@ from variegate.geometry.device import active_device
 from variegate.geometry.graph import Graph, Moved, effort_for
 from variegate.geometry.leaders import Leaders, LeadersOnDevice
 from variegate.geometry.neighbours import nearest, rounding_distance, typical_neighbour_distance
-from variegate.geometry.screen import error_share
+from variegate.geometry.rounding import ROUNDINGS, UNDERFLOW, UNIT, error_share
 from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
 from variegate.geometry.sharing import shared
 from variegate.geometry.threads import Threads
@@ -93,8 +93,7 @@ def _group(vectors: Matrix, radius: float) -> Ints:
     n, d = vectors.shape
     centre, _ = centre_of(vectors)
     # Lower bounds on squared distances come of squared lengths less a share; who is below the screen is measured in float64.
-    kept = 1 - error_share(d)
-    screen = radius * radius * (1 + 1e-6)
+    kept, screen = 1 - error_share(d), _screen(radius, d)
     leaders = (Leaders if active_device() is None else LeadersOnDevice)(n, d)
     group = np.full(n, -1, np.int64)
     with Threads() as threads, track("near-duplicates", n) as advance:
@@ -107,6 +106,14 @@ def _group(vectors: Matrix, radius: float) -> Ints:
             leaders.add(block[new], own[new], start + new)
             advance(stop - start)
     return group
+
+
+def _screen(radius: float, d: int) -> float:
+    """Return what a lower bound on a squared distance does not exceed, by float32, where the distance is within the radius.
+
+    The limit itself is rounded, to float32 as well, and so is the distance, by float64; products lose what is too small.
+    """
+    return radius * radius * (1 + ROUNDINGS * UNIT) + d * UNDERFLOW
 
 
 def _join(group: Ints, start: int, at: Ints, leader: Ints, vectors: Matrix, radius: float) -> None:
@@ -141,7 +148,7 @@ def _group_approximately(vectors: Matrix, radius: float, asked: Asked) -> tuple[
     n, d = vectors.shape
     centre, _ = centre_of(vectors)
     moved = Moved(vectors)
-    kept = 1 - error_share(d)
+    kept, screen = 1 - error_share(d), _screen(radius, d)
     graph = Graph(d, effort_for(n, asked.effort))
     leaders = np.empty(n, np.int64)
     group = np.full(n, -1, np.int64)
@@ -155,7 +162,7 @@ def _group_approximately(vectors: Matrix, radius: float, asked: Asked) -> tuple[
                 _join(group, start, at, leaders[found[at, column]], vectors, radius)
             block = np.asarray(vectors[start:stop] - centre, np.float32)
             own = (kept * np.einsum("nd,nd->n", block, block, dtype=np.float64)).astype(np.float32)
-            new = _group_block(group[start:stop], block, own, start, vectors, radius, radius * radius * (1 + 1e-6))
+            new = _group_block(group[start:stop], block, own, start, vectors, radius, screen)
             leaders[len(graph) : len(graph) + len(new)] = start + new
             graph.add(stored[new])
             advance(stop - start)

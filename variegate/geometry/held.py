@@ -7,19 +7,16 @@ from typing import Any
 import numpy as np
 
 from variegate.geometry.device import full_float32, kernels, to_device
-from variegate.geometry.screen import UNDERFLOW, UNIT, error_share
+from variegate.geometry.rounding import UNDERFLOW, error_share, half_error_share
 from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import Matrix, blocks
 
-__all__ = ["HALF_SUM", "TYPES", "Held", "held"]
+__all__ = ["TYPES", "Held", "held"]
 
 # Types that products of rows as they are can be taken of; others have float32 unit rows beside them.
 TYPES = (np.float16, np.float32)
 # Bytes of temporary values on the device.
 BLOCK_BYTES = 256 << 20
-# Products that the kernels let tensor cores add up before float32 goes on. The cores align the terms of a sum and cut them off
-# instead of rounding (Fasi et al. 2021), which loses up to twice as much; another two to spare.
-HALF_SUM, HALF_LOSS = 256, 4
 
 
 class Held:
@@ -70,11 +67,8 @@ class Held:
     @property
     def product_share(self) -> float:
         """The share of two lengths by which a product of two rows can be off."""
-        d = int(self.rows.shape[1])
-        if self.half and kernels() is not None:
-            # Within a run of products by the tensor cores, then from run to run; see HALF_SUM.
-            return HALF_LOSS * error_share(HALF_SUM) + (d / HALF_SUM) * 2 * UNIT
-        return error_share(d)
+        share = half_error_share if self.half and kernels() is not None else error_share
+        return share(int(self.rows.shape[1]))
 
     def wide(self, at: Any) -> Any:
         """Return some rows scaled to length 1, in float64, shape (rows, d)."""

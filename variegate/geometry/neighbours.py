@@ -8,6 +8,7 @@ from variegate.errors import DataError
 from variegate.geometry.copies import Copies, copies
 from variegate.geometry.memory import entries_allowed
 from variegate.geometry.mutual import lowest_among
+from variegate.geometry.rounding import wide_error_share
 from variegate.geometry.screen import Queries, Screen
 from variegate.geometry.screen_half import screen_of
 from variegate.geometry.threads import Threads
@@ -23,10 +24,9 @@ AGAIN_ROWS, FEWEST_POINTS, MOST_POINTS = 256, 64, 8192
 PAIRS = 1 << 20
 # Bytes of the memory allowed for each neighbour that is held: 16 that it takes, and several times that while it is looked for.
 NEIGHBOUR_SHARE = 128
-# Share of a vector's length by which it moves when a model computes it in another batch or on another device.
+# Share of a vector's length by which it moves when a model computes it in another batch or on another device. It says which rows
+# are copies, and is no bound on the rounding here.
 ROUNDING = 1e-5
-# Share by which float64 sums of squares may differ with the order of their terms.
-LAST_BITS = 1e-10
 # Added to a mean squared distance before it divides [N].
 DENSITY_EPSILON = 1e-9
 
@@ -82,11 +82,12 @@ def nearest(
                 advance(count)
     again = np.flatnonzero(unsure)
     if len(again):
-        same = copies(points)
+        # What was measured there may be measured here with the terms in another order.
+        same, last_bits = copies(points), 1 + wide_error_share(points.shape[1])
         screen.keep_only(same.first)
         for start, stop in blocks(len(again), AGAIN_ROWS):
             some = again[start:stop]
-            d2, at = _second_look(screen, queries[some], points, distances[some, -1] * (1 + LAST_BITS), k, beyond)
+            d2, at = _second_look(screen, queries[some], points, distances[some, -1] * last_bits, k, beyond)
             distances[some], rows[some] = _with_copies(d2, at, same, k)
     return distances, rows
 

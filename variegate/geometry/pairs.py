@@ -18,7 +18,8 @@ from variegate.progress import track
 
 __all__ = ["MeanL2", "NearestOthers", "PairStatistic", "over_pairs"]
 
-# Lengths that agree to this much count as equal: float32 could not tell the difference in a distance.
+# Lengths that agree to this much count as equal, as those of unit rows do: no distance moves by more than this share of them.
+# A choice of what to measure, and no bound on rounding.
 SAME_LENGTH = 1e-6
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry.device import active_device, full_float32, to_numpy
+from variegate.geometry.rounding import UNDERFLOW, UNIT, error_share
 from variegate.geometry.vectors import (
     Floats,
     Ints,
@@ -20,24 +21,13 @@ from variegate.geometry.vectors import (
     growing_blocks,
 )
 
-__all__ = ["Queries", "Screen", "error_share", "merge_dense", "merge_sparse"]
+__all__ = ["Queries", "Screen", "merge_dense", "merge_sparse"]
 
 F32 = NDArray[np.float32]
 
 POINT_ROWS, FIRST_POINTS = 2048, 256
 # Bytes of bounds on a device.
 DEVICE_BYTES = 2 << 30
-# Half the distance of float32 numbers around 1.
-UNIT = 2.0**-24
-# Roundings besides those of the product's sum: of the coordinates when they are moved, of lengths, of sums; and some to spare.
-ROUNDINGS = 16
-# What a product of coordinates can lose below the smallest float32 number, with some to spare.
-UNDERFLOW = 2.0**-124
-
-
-def error_share(d: int) -> float:
-    """Return the share of two squared lengths by which float32 can miss the squared distance of rows of d dimensions."""
-    return (d + ROUNDINGS) * UNIT
 
 
 class Queries:
@@ -63,9 +53,8 @@ class Queries:
 class Screen:
     """Lower bounds on the squared L2 distances of queries to points.
 
-    Let q and p be a query and a point, moved so that the points' centre is 0. A float32 sum of d products, in whatever order,
-    is off by at most d u |q| |p|, u = 2^-24 (Jeannerod & Rump 2013), and 2 |q| |p| <= |q|^2 + |p|^2. So the squared distance is
-    at least what float32 says less the share (d + 16) u of the two squared lengths.
+    Let q and p be a query and a point, moved so that the points' centre is 0. The squared distance is at least what float32 says
+    less the share :func:`error_share` of the two squared lengths.
 
     Args:
         points: (m, d).
@@ -124,6 +113,7 @@ class Screen:
                 bounds = self._moved(queries.doubled) @ self.points[start:stop].T
         bounds += self.least[start:stop]
         if self.beyond:
+            # Passed over are those that the upper bounds place within; the limit, too, is rounded to float32.
             near = self.beyond**2 * (1 - 4 * UNIT) - (1 + self.share) * queries.lengths
             bounds[bounds + self.gap[start:stop] <= self._moved(near.astype(np.float32)[:, None])] = np.inf
         return bounds

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from variegate.geometry.device import active_device, full_float32, kernels, to_device
 from variegate.geometry.held import held
-from variegate.geometry.screen import UNDERFLOW, UNIT, Queries, Screen
+from variegate.geometry.rounding import UNDERFLOW, UNIT
+from variegate.geometry.screen import Queries, Screen
 from variegate.geometry.vectors import Floats, Ints, Matrix
 
 __all__ = ["HalfScreen", "screen_of"]

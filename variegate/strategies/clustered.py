@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import bytes_a_block, kmeans, unit_rows
+from variegate.geometry.rounding import wide_error_share
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 
@@ -21,8 +22,6 @@ CLUSTERS = 100
 ROWS = 1024
 # Of rows, whose similarity is computed once more together.
 PAIRS = 1 << 14
-# What a float64 product of unit vectors can be off by, with much to spare.
-NOISE = 1e-12
 
 
 def k_means(
@@ -147,7 +146,8 @@ def _largest(similarities: NDArray[np.float64], unit: NDArray[np.float64], start
     """Return the largest similarity of each row of a block, -1 where there is none; the same in a block of any size."""
     best = similarities.max(axis=1)
     # A product's last bits depend on its shape and the threads; sums along single rows do not.
-    at, other = np.nonzero(similarities >= np.maximum(best, -2)[:, None] - NOISE)
+    # Of two cosines each may be off, in the product and in the sum.
+    at, other = np.nonzero(similarities >= np.maximum(best, -2)[:, None] - 2 * wide_error_share(unit.shape[1]))
     out = np.full(len(best), -1.0)
     for low in range(0, len(at), PAIRS):
         some = slice(low, low + PAIRS)

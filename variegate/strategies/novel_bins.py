@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import Held, device_kernels, to_device
-from variegate.geometry.screen import UNIT
+from variegate.geometry.rounding import sum_share
 
 __all__ = ["Bins"]
 
@@ -25,8 +25,8 @@ ANEW = 4
 SAMPLE_ROWS, SAMPLE_PICKS, OWN_PICKS = 256, 2048, 256
 # Bytes of distances at once, where no kernel keeps them out of memory.
 BLOCK_BYTES = 256 << 20
-# Roundings of a weighted distance; picks that a kernel adds up together.
-ROUNDINGS, TOGETHER = 16, 64
+# Picks that a kernel adds up together.
+TOGETHER = 64
 # Rows whose mean distance is below this have all in one bin. The least density, as a share of the largest.
 LEAST_MEAN, LEAST_DENSITY = 1e-12, 1e-30
 
@@ -84,9 +84,11 @@ class Bins:
             self.sums.zero_()
         for start in range(0, len(new), PICK_ROWS):
             self._count(new[start : start + PICK_ROWS])
-        share = 2 * (self.additions + TOGETHER + ROUNDINGS) * UNIT
-        # What differences of the table can be off by.
-        table = 2.0**-52 * len(self.table) * self.table[count]
+        # Distances are no less than they are but for three roundings: of the densities' sum, of 1 - cosine, of their product.
+        share = sum_share(self.additions + TOGETHER)
+        # A sum in the table is off by 2^-53 for each of its terms. The bins' means ascend, so that what their weights are off by
+        # comes to no more than twice that, times the largest mean, which is at most 2 (1 + own). Twice, to be safe.
+        table = 2.0**-51 * len(self.table) * self.table[count]
         self.bound = (self.raw * (1 + share) + table * (2 + self.own)) * self.largest
 
     def _count(self, picks: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import Held, held, proximity_weights, to_device
+from variegate.geometry.rounding import angle_error
 from variegate.strategies.novel_bins import Bins
 
 __all__ = ["DeviceRest", "DeviceScores"]
@@ -17,8 +18,6 @@ Ints = NDArray[np.int64]
 
 # Groups of rows of like density that have a bound each.
 GROUPS = 64
-# What an angle between float64 vectors can be off by, with some to spare.
-ANGLE_NOISE = 1e-6
 # Bytes of rows, picks and distances that are looked at together in float64.
 BLOCK_BYTES = 512 << 20
 
@@ -106,8 +105,8 @@ class DeviceRest:
     def __init__(self, scores: DeviceScores, worth: Floats) -> None:
         import torch
 
-        pool, n = scores.pool, len(worth)
-        step = max(1, BLOCK_BYTES // (8 * pool.rows.shape[1]))
+        pool, n, d = scores.pool, len(worth), int(scores.pool.rows.shape[1])
+        step = max(1, BLOCK_BYTES // (8 * d))
         parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
         centre = sum(pool.wide(part).sum(0) for part in parts)
         length = float(torch.linalg.vector_norm(centre))
@@ -117,7 +116,7 @@ class DeviceRest:
             centre = torch.zeros_like(centre)
             centre[0] = 1
         cosines = torch.cat([pool.wide(part) @ centre for part in parts])
-        self.angles: Floats = np.arccos(cosines.clamp(-1, 1).cpu().numpy()) + ANGLE_NOISE
+        self.angles: Floats = np.arccos(cosines.clamp(-1, 1).cpu().numpy()) + angle_error(d)
         density = scores.own * worth
         order = np.argsort(density if density.any() else worth)
         # Groups of one size; what is missing to that is filled with the last row once more.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import device_kernels, exact_squared_distances, to_device
+from variegate.geometry.rounding import wide_error_share
 from variegate.strategies.first import TIE
 from variegate.strategies.novel_candidates import Candidates
 from variegate.strategies.novel_device import DeviceRest, DeviceScores
@@ -20,8 +21,6 @@ Ints = NDArray[np.int64]
 
 # Most bytes of sorted distances; the front has fewer rows where there are very many picks.
 FRONT_BYTES = 2 << 30
-# What float64 can lose in a product, as a share of the lengths and for each dimension, with some to spare.
-WIDE_LOSS, WIDE_ROUNDINGS = 2.0**-50, 16
 # States of a row as to the spacing: kept as far as float64 products tell, surely not kept, to be measured.
 FAR, NEAR, UNSURE = 0, 1, 2
 
@@ -59,7 +58,10 @@ class DeviceFront:
         self.score, self.worth = torch.zeros((2, self.size), dtype=torch.float64, device=device)
         self.found = torch.zeros(3, dtype=torch.float64, device=device)
         # Kernels take numbers as float32; what has to be exact lies on the device.
-        self.error = WIDE_LOSS * (scores.pool.rows.shape[1] + WIDE_ROUNDINGS)
+        # Of a squared distance (|x| - |p|)^2 + 2 |x| |p| (1 - cos), in shares of (|x| + |p|)^2. The cosine's error counts half,
+        # since 2 |x| |p| is at most half of that; those of the lengths, a quarter of it each, count half in either term; the
+        # distance that is measured in the end may be off by one.
+        self.error = 4 * wide_error_share(scores.pool.rows.shape[1])
         self.limits = to_device(np.array([-np.inf, self.error]))
         self.first: tuple[int, float] | None = None
         self.host_rows: Ints = np.zeros(self.size, np.int64)

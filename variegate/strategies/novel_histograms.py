@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.screen import UNIT
+from variegate.geometry.rounding import WIDE_UNIT, sum_share
 
 __all__ = ["Histograms"]
 
@@ -19,8 +19,6 @@ Floats = NDArray[np.float64]
 BINS, TOP = 40, 1.28
 # Distances that are put into bins together: few enough to stay in a processor's cache; and rows at most.
 TOGETHER, ROWS = 1 << 16, 4096
-# Bounds are sums of rounded sums: what they may miss, in units of float32's rounding, besides one for each time of adding.
-ROUNDINGS = 64
 
 
 class Histograms:
@@ -41,6 +39,8 @@ class Histograms:
         self.scale = np.ones(n)
         self.added = 0
         self.cumulated = np.concatenate([[0.0], np.cumsum(weights)])
+        # What a difference of these may be off by: one rounding for each term of both.
+        self.error = 2 * WIDE_UNIT * len(self.cumulated) * float(self.cumulated[-1])
 
     def start_anew(self, scale: Floats) -> None:
         """Forget all distances, and lay the bins by other scales, (n,); 0 where nothing is known."""
@@ -84,9 +84,12 @@ class Histograms:
         counts = self.counts[rows]
         behind = self.cumulated[np.cumsum(counts, axis=1).astype(np.intp)]
         behind[:, 1:] -= behind[:, :-1].copy()
-        behind *= self.sums[rows]
-        behind /= counts + (counts == 0)
-        return np.asarray(behind.sum(axis=1) * self.scale[rows] * (1 + (ROUNDINGS + 2 * self.added) * UNIT))
+        # Of a bin. Besides by the additions it was rounded three times: by the scale's inverse, by multiplying with it, and here.
+        means = self.sums[rows] / (counts + (counts == 0))
+        behind *= means
+        # The means ascend, so that what all the differences are off by comes to no more than one of them times the largest mean.
+        bounds = behind.sum(axis=1) + self.error * means.max(axis=1)
+        return np.asarray(bounds * self.scale[rows] * (1 + sum_share(self.added)))
 
 
 def _binned(tile: F32, index: NDArray[np.intp], wide: Floats) -> tuple[Floats, Floats]:
@@ -94,12 +97,13 @@ def _binned(tile: F32, index: NDArray[np.intp], wide: Floats) -> tuple[Floats, F
     m, width = len(tile), len(tile) * BINS
     largest = float(tile.max()) * tile.shape[1]
     if largest < 1 << 16:
-        # Both at once: the number in the leading digits, the sum in those behind, of which 2^-29 is lost at most.
-        offset = 1 << 16
+        # Both at once: the number in the leading digits, the sum in those behind. They stay below twice the number times 2^16, so
+        # that each addition may lose half of the last digit of that, which is put back.
+        offset, lost = 1 << 16, (tile.shape[1] + 1) * 2.0**-36
         np.add(tile, offset, out=wide, dtype=np.float64)
         both = np.bincount(index, wide.ravel(), width)
         found = np.floor(both / offset)
-        total = both - found * offset
+        total = both - found * offset + found * lost
     else:
         found = np.bincount(index, minlength=width).astype(np.float64)
         total = np.bincount(index, tile.ravel(), width)

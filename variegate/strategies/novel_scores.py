@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import coarse_unit_rows, proximity_weights, unit_rows
-from variegate.geometry.screen import UNIT, error_share
+from variegate.geometry.rounding import ROUNDINGS, UNIT, error_share, sum_share
 from variegate.geometry.threads import Threads
-from variegate.strategies.novel_histograms import ROUNDINGS, ROWS, TOGETHER, Histograms
+from variegate.strategies.novel_histograms import ROWS, TOGETHER, Histograms
 
 __all__ = ["Lines", "Scores"]
 
@@ -162,8 +162,9 @@ class Scores:
         own, unit = self.own[rows].astype(np.float32), self.unit[rows]
         size = max(1, min(TOGETHER // len(density), ROWS))
         memory = np.empty((2, size, len(density)), np.float32)
-        # Twice: of the products, of the densities and what is made of them. A float32 sum may lose a rounding with each term.
-        far, share = np.float32(1 + 2 * self.slack), 1 + (len(density) + ROUNDINGS) * UNIT
+        # Twice the slack: once for the products, and once for what multiplies their distances of at most 2: two densities, their
+        # sum, the product, a rounding each.
+        far, share = np.float32(1 + 2 * self.slack), 1 + sum_share(len(density))
         for start in range(0, len(unit), size):
             part = slice(start, min(start + size, len(unit)))
             tile, density_of_both = memory[:, : part.stop - start]
@@ -209,7 +210,9 @@ class Scores:
         drops = (distances @ self.falls_behind[:count, ranks]).T
         easing = (distances @ self.bends_behind[:count, ranks]).T
         if coarse:
-            off = (self.slack + 1e-6) * (self.own[rows] + density.max())
+            # Of the products, and again of two densities, their sum and the product. What stands at a rank moves by no more than
+            # what moves most.
+            off = (self.slack + ROUNDINGS * UNIT) * (self.own[rows] + density.max())
             scores += off * self.weights[:count].sum()
             drops -= off * self.weights[self.ranks[ranks], None]
             easing += off * self.falls[self.ranks[ranks], None]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import bytes_a_block, coarse_products, row_lengths, unit_rows
-from variegate.geometry.screen import error_share
+from variegate.geometry.rounding import error_share
 from variegate.geometry.threads import Threads
 from variegate.progress import track
 from variegate.strategies.first import TIE, first_of, lowest_of_best
@@ -23,7 +23,8 @@ THRESHOLD = 0.9
 ACTIVE, LONGEST = 4096, 256
 # Rows that `repr_filter` looks at together.
 ROWS = 512
-# Sums added up in another order differ by less than this share.
+# What float64 makes of a product with the picks' sum, and of LONGEST additions to it, as a share of the number of picks, which is
+# no less than the sum's length: (d + LONGEST + 16) 2^-52 at most, which is less in up to a million dimensions.
 SAFE = 1e-9
 
 
@@ -111,7 +112,7 @@ class _Sums:
             if len(at):
                 score = self._score(self.active[at], self.active_products[at])
                 best = float(score.max())
-                if best - abs(best) * SAFE > self._bound():
+                if best - (self.count if self.quality is None else 1) * SAFE > self._bound():
                     row = lowest_of_best(self.active[at], score)
                     return row, float(self.count - self.active_products[np.searchsorted(self.active, row)])
         return self._look_at_all(np.flatnonzero(room.open))

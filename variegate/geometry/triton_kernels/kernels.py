@@ -11,7 +11,7 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from variegate.geometry.held import HALF_SUM
+from variegate.geometry.rounding import HALF_SUM
 
 __all__ = ["add_to_bins", "insert", "screen", "winner"]
 

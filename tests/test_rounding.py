@@ -1,0 +1,82 @@
+"""Bounds on rounding: above what data made for it do to float32, and results that a smaller bound got wrong."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from variegate.geometry.rounding import angle_error, error_share, sum_share, wide_error_share
+
+# Half the distance of float32 numbers from 1/2 to 1: what is less than that is lost when it is added to one of them.
+HALF = 2.0**-25
+# Of a product, in these units: it is lost, and with a tenth more it is rounded up to 2.
+LOST, UP = 0.95, 1.1
+
+
+def base(d):
+    """A unit row whose product with itself float32 makes too small: after the first product all others are lost."""
+    row = np.full(d, math.sqrt(LOST * HALF))
+    row[1] = 0
+    row[0] = math.sqrt(1 - (row[1:] ** 2).sum())
+    return row
+
+
+def beside(d, first, share):
+    """A unit row whose product with `base` begins with `first`, each other product being `share` times what it is there."""
+    row = share * base(d)
+    row[0] = first / base(d)[0]
+    row[1] = math.sqrt(1 - (row**2).sum())
+    return row
+
+
+def two_beside(d):
+    """Rows whose cosines to `base` are nearly the same, that of the first is larger, and float32 has it the other way round."""
+    first, rest = 0.5001, LOST * HALF * (d - 2)
+    return beside(d, first + rest * (UP - 1) + 1e-7, 1), beside(d, first, UP)
+
+
+def copies_of(row, count=40):
+    # Of different lengths, so that none is taken for another.
+    return np.outer(np.linspace(1, 3, count), row)
+
+
+def exactly(left, right):
+    # Products of float32 numbers are float64 numbers.
+    return math.fsum(left.astype(np.float64) * right)
+
+
+@pytest.mark.parametrize("d", [64, 256, 1024, 4096, 16384])
+def test_a_sum_in_order_breaks_a_root_of_the_dimensions_but_no_bound(d):
+    rows = [row.astype(np.float32) for row in (base(d), *two_beside(d))]
+    for other in rows:
+        exact = exactly(rows[0], other)
+        found = float(np.cumsum(rows[0] * other, dtype=np.float32)[-1])
+        assert 2e-7 + 1e-7 * math.sqrt(d) < abs(found - exact) <= error_share(d)
+    # The bound is no more than about twice as large as it has to be.
+    assert error_share(d) < 3 * abs(float(np.cumsum(rows[0] * rows[0], dtype=np.float32)[-1]) - exactly(rows[0], rows[0]))
+
+
+@pytest.mark.parametrize("terms", [100, 5000])
+def test_a_raised_sum_is_no_less_than_it_is(terms):
+    numbers = np.full(terms, HALF * LOST, np.float32)
+    numbers[0] = 0.5
+    found = float(np.cumsum(numbers, dtype=np.float32)[-1])
+    exact = float(numbers.sum(dtype=np.float64))
+    assert found * (1 + sum_share(0)) < exact or terms < 1000
+    assert found < exact <= found * (1 + sum_share(terms))
+
+
+def test_float64_sums_and_angles_keep_to_their_bounds():
+    d = 4096
+    row = np.full(d, math.sqrt(LOST * 2.0**-54))
+    row[0] = math.sqrt(0.5)
+    row[1] = math.sqrt(Fraction(1, 2) - sum(Fraction(value) ** 2 for value in row[2:].tolist()))
+    exact = float(sum(Fraction(value) ** 2 for value in row.tolist()))
+    off = abs(float(np.cumsum(row * row)[-1]) - exact)
+    assert d / 4 * 2.0**-53 < off <= wide_error_share(d)
+    # The angle of a row with itself is 0, and what float64 says where it is off by that.
+    assert 1e-6 < math.acos(1 - wide_error_share(d)) <= angle_error(d)
+    assert math.acos(0.3 - wide_error_share(d)) - math.acos(0.3) <= angle_error(d)
