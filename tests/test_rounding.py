@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tests import reference
+from variegate.geometry import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
 from variegate.geometry.rounding import angle_error, error_share, sum_share, wide_error_share
 
 # Half the distance of float32 numbers from 1/2 to 1: what is less than that is lost when it is added to one of them.
@@ -46,6 +48,45 @@ def copies_of(row, count=40):
 def exactly(left, right):
     # Products of float32 numbers are float64 numbers.
     return math.fsum(left.astype(np.float64) * right)
+
+
+DIMENSIONS = [256, 320, 1024]
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_copies_have_a_cosine_of_1_whatever_float32_makes_of_it(d):
+    pairs = list(similar_pairs(copies_of(base(d)), 1.0))
+    assert sum(len(rows) for rows, _, _ in pairs) == 40 * 39 // 2
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4 * 63 * 7, None])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_the_largest_cosine_is_that_by_float64(d, block_bytes):
+    more, less = two_beside(d)
+    points = np.vstack([np.eye(3, d)[1:], [less, more, more, less] * 15])
+    queries = np.vstack([copies_of(base(d), 30), np.eye(3, d)[1:]])
+    values, rows = largest_cosine(queries, points, block_bytes)
+    cosines = unit_rows(queries) @ unit_rows(points).T
+    assert rows.tolist() == [3] * 30 + [0, 1]
+    np.testing.assert_allclose(values, cosines.max(axis=1), rtol=1e-14)
+
+
+def test_the_largest_cosine_among_very_many_that_float32_cannot_tell_apart():
+    rng = np.random.default_rng(0)
+    points = base(64) + 1e-6 * rng.normal(size=(300, 64))
+    queries = base(64) + 1e-6 * rng.normal(size=(50, 64))
+    cosines = np.array([[1 - reference.cosine_distance(query, point) for point in points] for query in queries])
+    wanted = cosines.max(axis=1)
+    for block_bytes in (1, 4 * 300 * 7, None):
+        values, rows = largest_cosine(queries, points, block_bytes)
+        np.testing.assert_allclose(cosines[np.arange(50), rows], wanted, rtol=0, atol=2e-15)
+        np.testing.assert_allclose(values, wanted, rtol=0, atol=2e-15)
+
+
+@pytest.mark.parametrize("d", [*DIMENSIONS, 4096])
+def test_distances_to_copies_are_next_to_nothing(d):
+    ((_, distances),) = cosine_distance_rows(copies_of(base(d)))
+    assert np.abs(distances).max() < 1e-12
 
 
 @pytest.mark.parametrize("d", [64, 256, 1024, 4096, 16384])

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.device import active_device, set_own, to_numpy
+from variegate.geometry.copies import distinct_rows
+from variegate.geometry.device import active_device, full_float32, set_own, to_device, to_numpy
 from variegate.geometry.memory import bytes_a_block
+from variegate.geometry.rounding import error_share, wide_error_share
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, row_blocks
 from variegate.progress import track
 
@@ -28,10 +30,11 @@ F32 = NDArray[np.float32]
 
 # Columns that are computed again together.
 COLUMNS = 8192
-# Below this a float32 cosine distance is mostly rounding error, and is computed again in float64.
+# Cosine distances below this are computed again in float64; see `_coarse`.
 COARSE = 1e-4
-# Similarities that miss a threshold by rounding alone reach it.
-ROUNDING = 1e-12
+# Similarities that miss a threshold by less than this reach it, so that 1 takes copies of any length: what
+# people mean by it, and no bound on rounding. In very many dimensions that bound is larger, and counts.
+REACHED = 1e-12
 # An accelerator wants larger blocks: this many times the usual one.
 DEVICE_BLOCKS = 16
 
@@ -80,7 +83,8 @@ def cosine_distance_rows(vectors: Matrix, block_bytes: int | None = None) -> Ite
 
     A numpy array, or a PyTorch tensor where a device was chosen. In [0, 2], but for rounding of float32 next to 2. A row's
     distance to itself is exactly 0, and small distances keep a relative precision of float32; where they are very many, the
-    rounding of a float64 product, about 1e-16. The array is reused: change it at will, but do not keep it.
+    rounding of a float64 product, about 1e-16. All others are off by at most :func:`error_share` of d. The array is reused:
+    change it at will, but do not keep it.
 
     Args:
         vectors: (n, d), no zero rows.
@@ -125,10 +129,12 @@ def _rows_on_device(vectors: Matrix, block_bytes: int) -> Iterator[tuple[slice, 
     wide = torch.from_numpy(unit_rows(vectors)).to(active_device())
     unit = wide.float()
     size = max(1, min(n, block_bytes * DEVICE_BLOCKS // (4 * n)))
+    coarse = _coarse(vectors.shape[1])
     with track("pairs", n) as advance:
         for start, stop in blocks(n, size):
-            distances = 1 - unit[start:stop] @ unit.T
-            rows, columns = torch.nonzero(distances < COARSE, as_tuple=True)
+            with full_float32():
+                distances = 1 - unit[start:stop] @ unit.T
+            rows, columns = torch.nonzero(distances < coarse, as_tuple=True)
             step = max(1, bytes_a_block() // (32 * vectors.shape[1]))
             for low, high in blocks(len(rows), step):
                 difference = wide[start + rows[low:high]] - wide[columns[low:high]]
@@ -138,17 +144,26 @@ def _rows_on_device(vectors: Matrix, block_bytes: int) -> Iterator[tuple[slice, 
             advance(stop - start)
 
 
+def _coarse(d: int) -> float:
+    """Return below what a float32 cosine distance is computed again.
+
+    That is all of the distances below `COARSE` but those that float32 moves across it, and, since a true distance of 0 comes out
+    as up to `error_share(d)`, at least all that are next to 0, in many dimensions too.
+    """
+    return max(COARSE, 2 * error_share(d))
+
+
 def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
     """Replace coarse distances by their float64 values."""
-    width = distances.shape[1]
-    flat = np.flatnonzero((distances < COARSE).ravel())
+    width, coarse = distances.shape[1], _coarse(vectors.shape[1])
+    flat = np.flatnonzero((distances < coarse).ravel())
     if len(flat) > distances.size // 64:
         # Very many: one product in float64 is cheaper than going pair by pair.
         left = unit_rows(vectors[start : start + len(distances)])
         for low, high in blocks(width, COLUMNS):
             part = 1 - left @ unit_rows(vectors[low:high]).T
             target = distances[:, low:high]
-            np.copyto(target, np.maximum(part, 0), where=target < COARSE, casting="same_kind")
+            np.copyto(target, np.maximum(part, 0), where=target < coarse, casting="same_kind")
         return
     rows, columns = np.divmod(flat, width)
     step = max(1, bytes_a_block() // (32 * vectors.shape[1]))
@@ -160,28 +175,26 @@ def _sharpen(distances: F32, vectors: Matrix, start: int) -> None:
 def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = None) -> tuple[Floats, Ints]:
     """Return the largest cosine similarity of each query to a point, in [-1, 1], shape (n,), and that point's row, shape (n,).
 
+    Exact: float64 decides among the points that float32 cannot tell from the most similar one. Of equal ones the first counts.
+
     Args:
         queries: (n, d), no zero rows.
         points: (m, d), no zero rows.
         block_bytes: memory for one block of similarities; by default what :func:`use_memory` allows.
     """
-    n, (m, d) = len(queries), points.shape
-    unit = coarse_unit_rows(points)
+    n, d = queries.shape
+    # Copies could not be told from each other.
+    first = distinct_rows(points)
+    unit = coarse_unit_rows(points) if len(first) == len(points) else coarse_unit_rows(points)[first]
+    held: Any = unit if active_device() is None else to_device(unit)
     found = np.empty(n, np.int64)
     # Where points are few, the queries in float64 are what counts.
-    size = max(1, min(n, (block_bytes or bytes_a_block()) // (4 * max(m, 2 * d))))
-    device = active_device()
-    held: Any = unit
-    if device is not None:
-        import torch
-
-        held = torch.from_numpy(unit).to(device)
+    size = max(1, min(n, (block_bytes or bytes_a_block()) // (4 * max(len(first), 2 * d))))
     with track("coverage", n) as advance:
         for start, stop in blocks(n, size):
-            block: Any = unit_rows(queries[start:stop]).astype(np.float32)
-            if device is not None:
-                block = torch.from_numpy(block).to(device)
-            found[start:stop] = to_numpy((block @ held.T).argmax(1))
+            some = queries[start:stop]
+            at, column = _most_similar(some, held, points, first)
+            found[start:stop] = first[_first_of_best(some, points, first, at, column)]
             advance(stop - start)
     # The winners' similarities once more, in float64.
     values = np.empty(n)
@@ -189,6 +202,61 @@ def largest_cosine(queries: Matrix, points: Matrix, block_bytes: int | None = No
         values[start:stop] = np.einsum("nd,nd->n", unit_rows(queries[start:stop]), unit_rows(points[found[start:stop]]))
     # The length of a unit row is 1 but for rounding, and so a copy's similarity may be next above 1.
     return np.clip(values, -1, 1, out=values), found
+
+
+def _most_similar(queries: Matrix, held: Any, points: Matrix, first: Ints) -> tuple[Ints, Ints]:
+    """Return for each query which points may be the most similar one: pairs of a query and a place in `first`, by query."""
+    d = queries.shape[1]
+    block: Any = unit_rows(queries).astype(np.float32)
+    here = isinstance(held, np.ndarray)
+    similar = _products(block if here else to_device(block), held)
+    best = similar.max(axis=1) if here else similar.amax(1)
+    # Both may be off, one upwards, the other downwards.
+    close = similar >= (best - 2 * error_share(d))[:, None]
+    count = np.count_nonzero(close) if here else int(close.sum())
+    if count <= max(2 * len(queries), len(queries) * len(first) // 64):
+        return _where(close)
+    # Very many: one product in float64 is cheaper than going pair by pair.
+    left, most, parts = unit_rows(queries), np.full(len(queries), -np.inf), []
+    for low, high in blocks(len(first), COLUMNS):
+        part = left @ unit_rows(points[first[low:high]]).T
+        np.maximum(most, part.max(axis=1), out=most)
+        at, column = _where(part >= (most - 2 * wide_error_share(d))[:, None])
+        parts.append((at, low + column))
+    at, column = (np.concatenate(some) for some in zip(*parts, strict=True))
+    order = np.lexsort((column, at))
+    return at[order], column[order]
+
+
+def _first_of_best(queries: Matrix, points: Matrix, first: Ints, at: Ints, column: Ints) -> Ints:
+    """Return for each query the place in `first` of the most similar point by float64, given the pairs that may be."""
+    counts = np.bincount(at, minlength=len(queries))
+    best = column[np.cumsum(counts) - counts]
+    unsure = np.flatnonzero(counts[at] > 1)
+    if len(unsure):
+        at, column = at[unsure], column[unsure]
+        values = _cosines(queries, points, at, first[column])
+        order = np.lexsort((column, -values, at))
+        row, where = np.unique(at[order], return_index=True)
+        best[row] = column[order][where]
+    return np.asarray(best)
+
+
+def _where(mask: Any) -> tuple[Ints, Ints]:
+    """Return the rows and columns of what is true, row by row."""
+    if isinstance(mask, np.ndarray):
+        flat: Ints = np.flatnonzero(mask.ravel())
+        return flat // mask.shape[1], flat % mask.shape[1]
+    rows, columns = to_numpy(mask.nonzero()).T
+    return rows, columns
+
+
+def _cosines(left: Matrix, right: Matrix, at_left: Ints, at_right: Ints) -> Floats:
+    """Return the cosine similarity of given pairs of rows in float64, each by itself, shape (pairs,)."""
+    out = np.empty(len(at_left))
+    for low, high in blocks(len(out), max(1, bytes_a_block() // (32 * left.shape[1]))):
+        out[low:high] = np.einsum("pd,pd->p", unit_rows(left[at_left[low:high]]), unit_rows(right[at_right[low:high]]))
+    return out
 
 
 def similar_pairs(vectors: Matrix, threshold: float, block_bytes: int | None = None) -> Iterator[tuple[Ints, Ints, Floats]]:
@@ -204,25 +272,22 @@ def similar_pairs(vectors: Matrix, threshold: float, block_bytes: int | None = N
     """
     n, d = vectors.shape
     unit = coarse_unit_rows(vectors)
-    held: Any = unit
-    device = active_device()
-    if device is not None:
-        import torch
-
-        held = torch.from_numpy(unit).to(device)
-    # What a float32 product of unit vectors of this dimension can be off by.
-    slack = 2e-7 + 1e-7 * d**0.5
-    step = max(1, bytes_a_block() // (32 * d))
+    held: Any = unit if active_device() is None else to_device(unit)
+    least, reached = threshold - error_share(d), threshold - max(REACHED, wide_error_share(d))
     with track("pairs", n) as advance:
         for start, stop in blocks(n, max(1, min(n, (block_bytes or bytes_a_block()) // (4 * n)))):
-            near = held[start:stop] @ held[start:].T >= threshold - slack
-            rows, others = np.nonzero(to_numpy(near))
+            rows, others = _where(_products(held[start:stop], held[start:]) >= least)
             later = others > rows
             rows, others = start + rows[later], start + others[later]
-            values = np.empty(len(rows))
-            for low, high in blocks(len(rows), step):
-                left, right = unit_rows(vectors[rows[low:high]]), unit_rows(vectors[others[low:high]])
-                values[low:high] = np.einsum("pd,pd->p", left, right)
-            kept = values >= threshold - ROUNDING
+            values = _cosines(vectors, vectors, rows, others)
+            kept = values >= reached
             yield rows[kept], others[kept], np.minimum(values[kept], 1)
             advance(stop - start)
+
+
+def _products(left: Any, right: Any) -> Any:
+    """Return the float32 products of two sets of rows, here or on the device."""
+    if isinstance(left, np.ndarray):
+        return left @ right.T
+    with full_float32():
+        return left @ right.T
