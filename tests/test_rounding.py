@@ -10,7 +10,12 @@ import pytest
 
 from tests import reference
 from variegate.geometry import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
-from variegate.geometry.rounding import angle_error, error_share, sum_share, wide_error_share
+from variegate.geometry.rounding import RUN, angle_error, error_share, runs_error_share, sum_share, wide_error_share
+from variegate.geometry.vectors import products_in_runs, products_with
+from variegate.strategies.facility import facility_location
+from variegate.strategies.kcenter import k_center
+from variegate.strategies.novel import novelselect
+from variegate.strategies.room import Room
 
 # Half the distance of float32 numbers from 1/2 to 1: what is less than that is lost when it is added to one of them.
 HALF = 2.0**-25
@@ -59,6 +64,40 @@ def test_copies_have_a_cosine_of_1_whatever_float32_makes_of_it(d):
     assert sum(len(rows) for rows, _, _ in pairs) == 40 * 39 // 2
 
 
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_facility_location_picks_what_float64_picks(d):
+    other = UP * base(d)
+    other[0] = math.sqrt(1 - (other[1:] ** 2).sum())
+    x = np.vstack([other, copies_of(base(d))])
+    unit = unit_rows(x)
+    gains = (unit @ unit.T).sum(axis=0)
+    assert gains[1] > gains[0] * (1 + 1e-10)
+    assert facility_location(x, 1, seed=0).rows.tolist() == [1]
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_the_most_novel_row_is_that_by_float64(d):
+    x = np.vstack([*two_beside(d), copies_of(base(d), 20)])
+    novelty = np.array(reference.novelties(x))
+    assert novelty.argmax() == 1
+    assert novelty[1] > novelty[0] * (1 + 1e-10)
+    found = novelselect(x, 1, seed=0, first="most_novel", beta=0, duplicates="keep")
+    assert found.rows.tolist() == [1]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_k_center_picks_what_float64_picks(d, metric):
+    # With each row its opposite, so that the centre is 0. As many as a matrix product takes for a large one.
+    near, far = two_beside(d)
+    x = np.vstack([[base(d), -base(d)] * 20, [near, -near, far, -far] * 20])
+    squared = np.square(x[:, None] - x[:2]).sum(axis=2).min(axis=1)
+    assert squared.argmax() == 42
+    assert squared[42] > squared[40] + 1e-8
+    room = Room(len(x), 1, owned=np.arange(40))
+    assert k_center(x, 1, seed=0, metric=metric, room=room).rows.tolist() == [42]
+
+
 @pytest.mark.parametrize("block_bytes", [1, 4 * 63 * 7, None])
 @pytest.mark.parametrize("d", DIMENSIONS)
 def test_the_largest_cosine_is_that_by_float64(d, block_bytes):
@@ -98,6 +137,27 @@ def test_a_sum_in_order_breaks_a_root_of_the_dimensions_but_no_bound(d):
         assert 2e-7 + 1e-7 * math.sqrt(d) < abs(found - exact) <= error_share(d)
     # The bound is no more than about twice as large as it has to be.
     assert error_share(d) < 3 * abs(float(np.cumsum(rows[0] * rows[0], dtype=np.float32)[-1]) - exactly(rows[0], rows[0]))
+
+
+@pytest.mark.parametrize("d", [64, 256, 300, 1024, 5000])
+def test_products_in_runs_keep_to_their_bound(d):
+    rows = np.vstack([copies_of(base(d), 8), two_beside(d)]).astype(np.float32)
+    rows /= np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1, keepdims=True)).astype(np.float32)
+    exact = np.array([[exactly(a, b) for b in rows] for a in rows])
+    assert np.abs(products_in_runs(rows, rows) - exact).max() <= runs_error_share(d)
+    out = np.empty(exact.shape, np.float32)
+    assert products_in_runs(rows, rows, out) is out
+    assert np.abs(out - exact).max() <= runs_error_share(d)
+    for at in range(len(rows)):
+        assert np.abs(products_with(rows, rows[at]) - exact[at]).max() <= runs_error_share(d)
+    assert runs_error_share(d) <= error_share(min(d, RUN) + 20)
+
+
+def test_products_in_runs_do_not_depend_on_how_many_rows_are_held(monkeypatch):
+    rng = np.random.default_rng(0)
+    left, right = (rng.normal(size=(n, 700)).astype(np.float32) for n in (50, 31))
+    monkeypatch.setattr("variegate.geometry.vectors.RUN_ROWS", 7)
+    np.testing.assert_allclose(products_in_runs(left, right), left.astype(float) @ right.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("terms", [100, 5000])

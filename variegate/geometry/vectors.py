@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry.memory import bytes_a_block
+from variegate.geometry.rounding import RUN
 
 __all__ = [
     "Floats",
@@ -22,6 +23,8 @@ __all__ = [
     "exact_squared_distances",
     "faulty_rows",
     "growing_blocks",
+    "products_in_runs",
+    "products_with",
     "row_blocks",
     "same_rows",
 ]
@@ -34,6 +37,8 @@ Ints = NDArray[np.int64]
 ROWS = 8192
 # Rows whose float64 values stay in a processor's cache.
 CACHED_ROWS = 512
+# Rows whose products of one run of dimensions are held at a time; with fewer of them matrix products take a fifth longer.
+RUN_ROWS = 512
 # Lengths beyond these lose themselves when float32 squares them.
 SHORTEST, LONGEST = 1e-15, 1e15
 
@@ -122,6 +127,38 @@ def coarse_products(vectors: Matrix, direction: Floats, each: Callable[..., Iter
 
     list(each(look, row_blocks(vectors)))
     return out
+
+
+def products_in_runs(
+    left: NDArray[np.float32], right: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return the products of all pairs of rows, in float32, shape (n, m), a run of dimensions at a time.
+
+    Rounding hardly grows with the dimensions then, see :func:`runs_error_share`. Up to one run this is
+    the plain product; beyond, it takes about a tenth longer.
+
+    Args:
+        left: (n, d).
+        right: (m, d).
+        out: (n, m), where the products go.
+    """
+    (n, d), m = left.shape, len(right)
+    out = np.matmul(left[:, :RUN], right[:, :RUN].T, out=out)
+    if d > RUN:
+        memory = np.empty((min(RUN_ROWS, n), m), np.float32)
+        for start, stop in blocks(n, RUN_ROWS):
+            part, total = memory[: stop - start], out[start:stop]
+            for low, high in blocks(d, RUN)[1:]:
+                total += np.matmul(left[start:stop, low:high], right[:, low:high].T, out=part)
+    return out
+
+
+def products_with(rows: NDArray[np.float32], one: NDArray[np.float32]) -> Floats:
+    """Return the product of each row with one vector, shape (n,), as near as :func:`products_in_runs`, by one thread."""
+    n, d = rows.shape
+    whole = d - d % RUN
+    runs = np.einsum("nrd,rd->nr", rows[:, :whole].reshape(n, whole // RUN, RUN), one[:whole].reshape(whole // RUN, RUN))
+    return np.asarray(runs.sum(axis=1, dtype=np.float64) + np.einsum("nd,d->n", rows[:, whole:], one[whole:]))
 
 
 def exact_products(vectors: Matrix, direction: Floats, each: Callable[..., Iterable[None]] = map) -> Floats:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
 from variegate.geometry import UnitRows, centre_of, centred_on, exact_squared_distances
+from variegate.geometry.rounding import UNDERFLOW, runs_error_share
+from variegate.geometry.vectors import products_in_runs, products_with
 from variegate.progress import track
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.room import Room
@@ -81,11 +83,14 @@ class _Covered:
 
     def __init__(self, points: Any, room: Room) -> None:
         self.points = points
-        centre, scale = centre_of(points)
+        centre, _ = centre_of(points)
         self.centred = centred_on(points, centre)
         self.norms = np.einsum("nd,nd->n", self.centred, self.centred, dtype=np.float64)
-        # float32 products may be off by this much; rows within it of the farthest are compared in float64.
-        self.noise = 1e-5 * max(scale * scale, float(self.norms.max()))
+        # What a squared distance may be off by: a share of two squared lengths, and what is too small
+        # for float32. Of the farthest and any other row one may be off upwards, one downwards: rows
+        # within twice the noise are compared in float64.
+        d = points.shape[1]
+        self.noise = runs_error_share(d) * 2 * float(self.norms.max()) + d * UNDERFLOW
         # Owned rows first, then the picks.
         self.centres = np.empty(len(room.owned) + room.size, np.int64)
         self.centres[: len(room.owned)] = room.owned
@@ -118,13 +123,13 @@ class _Covered:
         self.centres[self.count], self.centre_rows[self.count] = pick, self.centred[pick]
         self.count += 1
         # One thread: for so little work others cost more than they bring.
-        products = np.einsum("nd,d->n", self.active_rows, self.centred[pick])
+        products = products_with(self.active_rows, self.centred[pick])
         np.minimum(self.active_rough, self.norms[self.active] + self.norms[pick] - 2 * products, out=self.active_rough)
 
     def _fold(self, centres: NDArray[np.int64]) -> None:
         for start in range(0, len(self.rough), ROWS):
             part = slice(start, start + ROWS)
-            block = self.centred[part] @ self.centred[centres].T
+            block = products_in_runs(self.centred[part], self.centred[centres])
             block *= -2
             block += self.norms[centres].astype(np.float32)
             np.minimum(self.rough[part], self.norms[part] + block.min(axis=1), out=self.rough[part])
@@ -149,7 +154,7 @@ class _Covered:
             step = max(1, PAIRS // (self.count - low)) if low < self.count else len(rows)
             for at in range(0, len(rows), step):
                 some, new = rows[at : at + step], slice(low, self.count)
-                rough = self.norms[self.centres[new]] - 2 * (self.centred[some] @ self.centre_rows[new].T)
+                rough = self.norms[self.centres[new]] - 2 * products_in_runs(self.centred[some], self.centre_rows[new])
                 rough += self.norms[some, None]
                 # Of the new centres only those that may be the nearest of all.
                 which, nearer = np.nonzero(rough <= rough.min(axis=1, keepdims=True, initial=np.inf) + 2 * self.noise)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
 from variegate.geometry import bytes_a_block, coarse_unit_rows, entries_allowed, exact_products, row_lengths, unit_rows
-from variegate.geometry.vectors import blocks
+from variegate.geometry.rounding import WIDE_UNIT, runs_error_share
+from variegate.geometry.vectors import blocks, products_in_runs
 from variegate.progress import track
 from variegate.strategies.entries import entries_of
 
@@ -62,8 +63,9 @@ class Coverage:
         self._drawn = sample
         self.few = PAIRS if pairs is None else pairs
         self.listed = min(self.few, entries_allowed(PAIR_SHARE))
-        # What a float32 product of unit vectors of this dimension can be off by.
-        self.error = 2e-7 + 1e-7 * x.shape[1] ** 0.5
+        # What a float32 similarity can be off by, and what it is above the best so far. Where that
+        # is above 0 it is at most 1: it is rounded less than a cosine distance is.
+        self.error = runs_error_share(x.shape[1])
         self._probes = np.unique(np.linspace(0, self.n - 1, min(PROBES, self.n)).astype(np.int64))
         self.start_with(np.zeros(0, np.int64))
 
@@ -103,8 +105,8 @@ class Coverage:
         return self.scale * _sums(self.unit[rows], self.columns, self.best[self.sample].astype(np.float32))
 
     def slack(self) -> Floats | float:
-        """Return what a gain may be off by."""
-        return self.n * self.error if self.lists is None else np.asarray(self.error * self.lists.lengths)
+        """Return what a gain may be off by: the similarities' errors, since float64 adds them up."""
+        return self.n * self.error if self.lists is None else self.lists.slack(self.error)
 
     def exact(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,), in float64."""
@@ -186,7 +188,7 @@ class Coverage:
         if self.count < 1.1 * self._tried:
             return
         self._tried = self.count
-        near = self.unit @ self.unit[self._probes].T
+        near = products_in_runs(self.unit, self.unit[self._probes])
         guess = float((near > self.best[self._probes] - self.error).sum()) * self.n / len(self._probes)
         if guess > 0.8 * self.few:
             return
@@ -237,6 +239,14 @@ class _Lists:
             part = slice(self.starts[low], self.starts[high])
             over = self.near[part] - np.repeat(cover.best[low:high], np.diff(self.starts[low : high + 1]))
             np.add.at(self.gains, self.rows[part], np.maximum(over, 0))
+
+    def slack(self, error: float) -> Floats:
+        # A pair that is not listed adds nothing, and each that is is off by the error, however much of
+        # it picks have taken. Besides, float64 rounds a gain whenever something is added to it or taken
+        # from it: once for each pair, and once for each pair and pick before the lists are shortened,
+        # which is after `since` picks at most. A gain is at most 1 for each pair; three roundings in
+        # place of one allow for those of what is added and taken.
+        return np.asarray(self.lengths * (error + 3 * WIDE_UNIT * (1.0 + self.since) * self.lengths))
 
     def exact(self, rows: Ints, cover: Coverage) -> Floats:
         out = np.empty(len(rows))
@@ -294,7 +304,7 @@ def _pairs_above(unit: NDArray[np.float32], least: NDArray[np.float32], most: in
             for start, stop in blocks(high, size):
                 shape = high - low, stop - start
                 near, over = (memory[: shape[0] * shape[1]].reshape(shape) for memory in (near_memory, over_memory))
-                np.matmul(unit[low:high], unit[start:stop].T, out=near)
+                products_in_runs(unit[low:high], unit[start:stop], near)
                 # Every block serves both ways; the ones on the diagonal are their own mirror image.
                 for mirrored in (False, True)[: 1 + (start < low)]:
                     np.greater(near, least[start:stop] if mirrored else least[low:high, None], out=over)
@@ -316,10 +326,12 @@ def _pairs_above(unit: NDArray[np.float32], least: NDArray[np.float32], most: in
 
 
 def _sums(left: NDArray[Any], columns: NDArray[Any], best: NDArray[Any]) -> Floats:
+    """Return by how much each row exceeds the columns' best in all, in float32 or, given such rows, in float64."""
     out = np.zeros(len(left))
     for start, stop in blocks(len(columns), COLUMNS):
-        more = left @ columns[start:stop].T
+        some = columns[start:stop]
+        more: NDArray[Any] = products_in_runs(left, some) if left.dtype == np.float32 else left @ some.T
         more -= best[start:stop]
         np.maximum(more, 0, out=more)
-        out += more.sum(axis=1)
+        out += more.sum(axis=1, dtype=np.float64)
     return out

@@ -18,6 +18,7 @@ from variegate.geometry import (
     over_pairs,
     same_rows,
 )
+from variegate.geometry.rounding import error_share
 from variegate.strategies.first import first_of, lowest_of_best
 from variegate.strategies.novel_greedy import greedy
 from variegate.strategies.room import Room
@@ -185,8 +186,10 @@ def _first(
         over_pairs(x, [statistic])
         rows = np.flatnonzero(room.open)
         novelty = statistic.result()[rows]
-        # What float32 distances can be off by; rows within it of the best are compared in float64.
-        noise = sigma[rows] * (2e-7 + 1e-7 * x.shape[1] ** 0.5)
+        # What stands at a rank moves by no more than what moves most, and their weighted mean, summed
+        # in float64, by no more than that: what one distance is off by. Those that are computed again
+        # are off by less. Rows within that of the best are compared in float64.
+        noise = sigma[rows] * error_share(x.shape[1])
         close = rows[novelty + noise >= (novelty - noise).max()]
         start = [lowest_of_best(close, exact_novelty(x, close, sigma, alpha=alpha))]
     else:
