@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
+from variegate.geometry.copies import copies
 from variegate.geometry.neighbours import nearest
 from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import Floats, Ints, Matrix, exact_squared_distances
@@ -20,7 +21,7 @@ class KMeans:
     """Clusters of a set of points.
 
     Attributes:
-        centroids: (k, d) float32.
+        centroids: (k, d) float32; fewer where there are fewer distinct points than k.
         labels: (n,) the cluster of each point.
         squared: (n,) float64, squared L2 distance of each point to its centroid.
     """
@@ -62,9 +63,18 @@ def kmeans(points: Matrix, k: int, seed: int = 0) -> KMeans:
     with threadpool_limits(1), warnings.catch_warnings():
         # Fewer distinct points than clusters: some clusters then stay empty, which is no fault of the data.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = Lloyd(k, n_init=1, random_state=seed).fit(np.asarray(points, np.float32))
+        single = np.asarray(points, np.float32)
+        model = Lloyd(k, n_init=1, random_state=seed).fit(single)
     labels = np.asarray(model.labels_, np.int64)
     centroids = np.asarray(model.cluster_centers_, np.float32)
+    if len(np.unique(labels)) < k:
+        same = copies(single)
+        if len(same.first) <= k:
+            # scikit-learn moves empty clusters to points of others, after which its centroids are not those of its labels.
+            # The best clusters are known: one a distinct point.
+            centroids = single[same.first]
+            labels = np.empty(len(points), np.int64)
+            labels[same.rows] = np.repeat(np.arange(len(same.first)), np.diff(same.starts))
     return KMeans(centroids, labels, exact_squared_distances(points, centroids, np.arange(len(points)), labels))
 
 

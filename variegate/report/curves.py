@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from variegate.errors import DataError, missing_extra
+from variegate.report.pictures import new_figure, picture_kind, save_figure
 
 if TYPE_CHECKING:
     from variegate.metrics.spec import Measurement
 
 __all__ = ["plot_curves"]
 
-KINDS = (".svg", ".png", ".pdf")
 PANELS_A_ROW = 3
 
 
@@ -29,19 +28,12 @@ def plot_curves(results: Sequence[Measurement], path: Path, named: Path) -> None
         DataError: the ending is of no known kind of picture.
         MissingExtraError: matplotlib is not installed.
     """
-    kind = named.suffix.lower()
-    if kind not in KINDS:
-        raise DataError(f"{named}: the ending '{kind}' is no picture that can be drawn. Known: {', '.join(KINDS)}.")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise missing_extra("matplotlib", "plot", "--plot") from None
+    kind = picture_kind(named)
     panels = list(dict.fromkeys((result.metric, result.side) for result in results))
     names = list(dict.fromkeys(result.dataset for result in results))
     across = min(PANELS_A_ROW, len(panels))
     down = -(-len(panels) // across)
-    # An object of its own, without the global state that pyplot keeps.
-    figure = Figure(figsize=(4.2 * across, 3.2 * down + 0.4), layout="constrained")
+    figure = new_figure(4.2 * across, 3.2 * down + 0.4)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for axis, (metric, side) in zip(axes, panels, strict=False):
         for name in names:
@@ -59,5 +51,4 @@ def plot_curves(results: Sequence[Measurement], path: Path, named: Path) -> None
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8)
-    # Without a date the same results give the same file.
-    figure.savefig(path, format=kind[1:], dpi=150, metadata={"Date": None} if kind == ".svg" else None)
+    save_figure(figure, path, kind)
