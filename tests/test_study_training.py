@@ -120,6 +120,20 @@ def test_the_same_run_twice_and_another_seed(base, talks, tmp_path):
     assert first["versions"]["trl"]
 
 
+def test_the_order_is_that_of_the_plan(base, talks, tmp_path, monkeypatch):
+    """What is recorded by the seed is what was trained on, in that order."""
+    from variegate.study.training.sft import plan_run
+
+    batches = seen_batches(monkeypatch)
+    wanted = settings(base, packing=False, budget=Budget(epochs=2), batch_size=5)
+    run(tmp_path / "run", talks, wanted, 3)
+    plan = plan_run(load(talks), encoder_for(base, None), wanted, 3)
+    expected = [plan.encoded.sample(at)[0].tolist() for (at,) in plan.sequences]
+    found = [ids[: int(n)].tolist() for one in batches for ids, n in zip(one["input_ids"], one["tokens"], strict=True)]
+    assert found == expected
+    assert found[:12] != found[12:]
+
+
 def test_what_comes_out_can_be_loaded_with_its_template(base, talks, tmp_path):
     from variegate.study.models import load_model, load_tokenizer
 
@@ -280,16 +294,30 @@ def test_bf16_is_used_and_recorded(base, talks, tmp_path):
     assert half["loss"] == pytest.approx(full["loss"], rel=0.05)
 
 
-def test_a_model_whose_samples_would_see_each_other_is_not_packed_for(talks, tmp_path):
-    """Bloom takes no positions, and gets a mask of what is filled up in their place."""
-    tiny.need_training()
+def bloom(words):
+    """Return a model that takes no positions: it gets a mask of what is filled up in their place."""
     from transformers import BloomConfig, BloomForCausalLM
 
+    return BloomForCausalLM(BloomConfig(vocab_size=words, hidden_size=32, n_layer=2, n_head=2))
+
+
+def opt(words):
+    """Return a model that takes positions, and does not keep samples apart by them."""
+    from transformers import OPTConfig, OPTForCausalLM
+
+    sizes = {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "word_embed_proj_dim": 32}
+    return OPTForCausalLM(OPTConfig(vocab_size=words, max_position_embeddings=128, **sizes))
+
+
+@pytest.mark.parametrize("kind", [bloom, opt])
+def test_a_model_whose_samples_would_see_each_other_is_not_packed_for(talks, tmp_path, kind):
+    tiny.need_training()
     words = tiny.tokenizer()
-    BloomForCausalLM(BloomConfig(vocab_size=len(words), hidden_size=32, n_layer=2, n_head=2)).save_pretrained(tmp_path / "base")
+    made = kind(len(words))
+    made.save_pretrained(tmp_path / "base")
     words.save_pretrained(tmp_path / "base")
     base = str(tmp_path / "base")
-    with pytest.raises(ParameterError, match=r"'train.packing' must be false for a BloomForCausalLM"):
+    with pytest.raises(ParameterError, match=rf"'train.packing' must be false for a {type(made).__name__}"):
         run(tmp_path / "run", talks, settings(base))
     assert not (tmp_path / "run" / "model").exists()
     done = run(tmp_path / "run", talks, settings(base, packing=False))

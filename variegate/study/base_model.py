@@ -240,7 +240,7 @@ def _train(
     others = [one for one in model.parameters() if one.dim() < 2]
     optimiser = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=settings.learning_rate, betas=(0.9, 0.95),
+        lr=settings.learning_rate, betas=(0.9, 0.95), fused=True,
     )  # fmt: skip
     losses: list[float] = []
     before = _resumed(model, optimiser, losses, checkpoint)
@@ -253,8 +253,9 @@ def _train(
                 continue
             if step == settings.steps:
                 break
+            rate = settings.rate(step)
             for group in optimiser.param_groups:
-                group["lr"] = settings.rate(step)
+                group["lr"] = rate
             tokens = torch.from_numpy(window.astype(np.int64)).to(place.device)
             with place.autocast():
                 logits = model(input_ids=tokens[:, :-1], use_cache=False).logits

@@ -97,7 +97,7 @@ def train_here(corpus: Corpus, target: Path, settings: Training, seed: int) -> d
     encoder = encoder_for(settings.model, settings.chat_template)
     plan = plan_run(corpus, encoder, settings, seed)
     _tell_what_is_cut(corpus, plan.encoded, settings)
-    with quiet(), own_randomness(seed), _own_precision(place), tempfile.TemporaryDirectory() as scratch:
+    with quiet(), own_randomness(seed), _own_precision(place), _scratch(target) as scratch:
         model = load_model(settings.model, _weights(settings, place))
         _check_fits(model, plan.encoded, settings)
         positions = "position_ids" in inspect.signature(model.forward).parameters
@@ -142,6 +142,11 @@ def train_here(corpus: Corpus, target: Path, settings: Training, seed: int) -> d
         "chat_template": {"source": encoder.format.source, "text": encoder.format.template},
         "versions": versions(),
     }
+
+
+def _scratch(target: Path) -> tempfile.TemporaryDirectory[str]:
+    # Beside the model, under a name that the next run clears away if this one is killed.
+    return tempfile.TemporaryDirectory(prefix=".scratch.", suffix=".model", dir=target.parent)
 
 
 @contextlib.contextmanager
@@ -243,6 +248,7 @@ def _trainer(
         "warmup_steps": math.ceil(settings.warmup * steps), "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm, "bf16": place.precision == "bf16", "fp16": False,
         "use_cpu": place.device == "cpu", "gradient_checkpointing": settings.gradient_checkpointing,
+        "optim": "adamw_torch_fused",
         "max_length": None, "packing": False, "dataset_kwargs": {"skip_prepare_dataset": True}, "remove_unused_columns": False,
         "dataloader_num_workers": 0, "dataloader_pin_memory": place.device == "cuda",
         "report_to": "none", "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True,
