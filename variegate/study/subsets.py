@@ -1,0 +1,187 @@
+"""Which sets of rows a study trains on: grids of selections, and controls that are not diverse."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from variegate.corpus import Corpus
+from variegate.data.record import SIDES
+from variegate.errors import DataError, ParameterError
+from variegate.strategies import STRATEGIES, Selection, select
+from variegate.study.identity import identity
+from variegate.study.keys import Keys
+from variegate.study.ladder import ladder_levels
+
+__all__ = ["SubsetSettings", "read_subsets", "select_rows"]
+
+
+@dataclass(frozen=True)
+class SubsetSettings:
+    """How one set of rows comes about.
+
+    Attributes:
+        strategy: a name from `variegate list strategies`.
+        side: which texts it looks at.
+        level: of strategies with a dial, 0 to 100 %; None for others.
+        size: rows; None where a budget of tokens says how many.
+        budget_tokens: tokens of both sides; None where a size says how many.
+        seed: of everything drawn at random.
+        embedder: what makes the vectors.
+        tokenizer: what makes the tokens.
+        topics: what topics are.
+        tags: what tags are.
+        match_length: "pool" to have the pool's lengths of responses; None to leave lengths to the strategy.
+        length_range: "LOW:HIGH" tokens of the response; None for any.
+        quality: a column that the strategy weighs; None for none.
+        options: the strategy's own parameters, as JSON.
+        only: a column and how many of its values rows may come from, drawn by seed, as in ("source", 3); None for all. A control:
+            a set that is poor in sources.
+        copies: how often each row stands in the set. A control: 10 makes a set with a tenth of the rows, each ten times.
+        label: what people call it; the strategy's name if empty.
+    """
+
+    strategy: str
+    side: str = "both"
+    level: float | None = None
+    size: int | None = None
+    budget_tokens: int | None = None
+    seed: int = 0
+    embedder: str = "static"
+    tokenizer: str = "llama2"
+    topics: str = "kmeans:100"
+    tags: str = "keyphrases"
+    match_length: str | None = None
+    length_range: str | None = None
+    quality: str | None = None
+    options: str = "{}"
+    only: tuple[str, int] | None = None
+    copies: int = 1
+    label: str = ""
+
+    @property
+    def id(self) -> str:
+        """The hash of everything but the label, which changes no row."""
+        return identity({name: value for name, value in asdict(self).items() if name != "label"})
+
+    @property
+    def name(self) -> str:
+        """What people call it, with what else tells it from its neighbours in a grid."""
+        level = "" if self.level is None else f" {self.level:g} %"
+        amount = f"{self.size:,} rows" if self.size is not None else f"{self.budget_tokens:,} tokens"
+        matched = "" if self.match_length is None else ", lengths matched"
+        return f"{self.label or self.strategy}{level}, {self.side}, {amount}{matched}, seed {self.seed}"
+
+    @property
+    def group(self) -> str:
+        """What is the same but for the seed: the hash without it."""
+        return replace(self, seed=0).id
+
+
+def read_subsets(keys: Keys, study_seed: int) -> list[SubsetSettings]:
+    """Read the grids under `subsets`: in each, every combination of its lists.
+
+    Raises:
+        ParameterError: a key or value is not known, or two entries describe the same set.
+    """
+    entries = keys.list_of("subsets")
+    if not entries:
+        raise ParameterError(
+            f"{keys.file}: 'subsets' is missing. It must be a list of grids, such as [{{strategy: random, size: 1000}}]."
+        )
+    found: dict[str, SubsetSettings] = {}
+    for entry in entries:
+        for one in _grid(entry, study_seed):
+            if one.id in found:
+                raise ParameterError(
+                    f"{keys.file}: '{entry.where}' describes a set that '{found[one.id].name}' describes already. Take one out."
+                )
+            found[one.id] = one
+    return list(found.values())
+
+
+def _grid(keys: Keys, study_seed: int) -> Iterator[SubsetSettings]:
+    strategies = keys.words("strategy", [], list(STRATEGIES))
+    if not strategies:
+        raise ParameterError(f"{keys.file}: '{keys.path('strategy')}' is missing. Known: {', '.join(STRATEGIES)}.")
+    sides = keys.words("side", ["both"], SIDES)
+    levels = _levels(keys)
+    sizes, budgets = keys.wholes("size", [], 1), keys.wholes("budget_tokens", [], 1)
+    if bool(sizes) == bool(budgets):
+        raise ParameterError(f"{keys.file}: '{keys.where}' takes either 'size' (rows) or 'budget_tokens'. Give one of them.")
+    seeds = keys.wholes("seed", [study_seed])
+    embedders = keys.words("embedder", ["static"])
+    matched = keys.some("match_length", [None], "pool or null", lambda value: value in ("pool", None))
+    nothing: dict[str, Any] = {}
+    options = keys.take("options", nothing, "a mapping of a strategy's parameters", lambda value: isinstance(value, Mapping))
+    only = keys.take("only", None, "a column and a number, such as [source, 3]", _is_only)
+    base = SubsetSettings(
+        strategy="", tokenizer=keys.text("tokenizer", "llama2"), topics=keys.text("topics", "kmeans:100"),
+        tags=keys.text("tags", "keyphrases"), length_range=keys.text("length_range", None), quality=keys.text("quality", None),
+        options=json.dumps(options, sort_keys=True), only=None if only is None else (only[0], only[1]),
+        copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
+    )  # fmt: skip
+    keys.done()
+    amounts: list[tuple[int | None, int | None]] = [(size, None) for size in sizes] + [(None, budget) for budget in budgets]
+    for strategy, side, (size, budget), embedder, match, seed in itertools.product(
+        strategies, sides, amounts, embedders, matched, seeds
+    ):
+        for level in levels if STRATEGIES[strategy].levelled else [None]:
+            yield replace(
+                base, strategy=strategy, side=side, size=size, budget_tokens=budget, embedder=embedder, match_length=match,
+                seed=seed, level=level,
+            )  # fmt: skip
+
+
+def _levels(keys: Keys) -> list[float]:
+    value = keys.take("level", 7, "a number of steps, or a list of levels in [0, 100]", lambda one: isinstance(one, int | list))
+    try:
+        return ladder_levels(value)
+    except (ParameterError, TypeError):
+        raise keys.wrong("level", "a number of steps of at least 2, or a list of levels in [0, 100]", value) from None
+
+
+def _is_only(value: object) -> bool:
+    return (
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int) and value[1] > 0
+    )
+
+
+def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64], Selection]:
+    """Choose the rows of one set.
+
+    Returns:
+        Row numbers of the pool in picking order, each as often as it stands in the set, and the selection as the strategy made it
+        (of the part of the pool that `only` leaves).
+
+    Raises:
+        DataError, ParameterError: the set cannot be had.
+    """
+    rows = np.arange(len(pool)) if wanted.only is None else _only(pool, *wanted.only, wanted.seed)
+    part = pool if wanted.only is None else pool.take(rows)
+    size = None if wanted.size is None else -(-wanted.size // wanted.copies)
+    budget = None if wanted.budget_tokens is None else wanted.budget_tokens // wanted.copies
+    level: dict[str, Any] = {} if wanted.level is None else {"level": wanted.level}
+    chosen = select(
+        part, size, wanted.strategy, budget_tokens=budget, side=wanted.side, embedder=wanted.embedder,
+        tokenizer=wanted.tokenizer, topics=wanted.topics, tags=wanted.tags, match_length=wanted.match_length,
+        length_range=wanted.length_range, quality=wanted.quality, seed=wanted.seed, **level, **json.loads(wanted.options),
+    )  # fmt: skip
+    # Whole rounds of copies, as an epoch goes through a set: no row's copies stand beside each other.
+    repeated = np.tile(rows[chosen.indices], wanted.copies)
+    return repeated if wanted.size is None else repeated[: wanted.size], chosen
+
+
+def _only(pool: Corpus, column: str, values: int, seed: int) -> NDArray[np.int64]:
+    labels = pool.labels(column)
+    known = np.unique(labels)
+    if values > len(known):
+        raise DataError(f"{pool.name}: has {len(known)} values of '{column}', fewer than the {values} asked for.")
+    kept = np.random.default_rng(seed).choice(known, values, replace=False)
+    return np.flatnonzero(np.isin(labels, kept))
