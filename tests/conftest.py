@@ -12,7 +12,7 @@ import pytest
 
 from tests.chat_server import ChatServer
 from variegate.choices import from_defaults
-from variegate.views import answers, cache, tagger
+from variegate.views import answers, asking, cache
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -40,7 +40,7 @@ def oracle() -> dict[str, Any]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """Start a chat model that the test can make misbehave, and let the client lose no time over it."""
-    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", asking.REQUESTS_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.002)
