@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.chat_server import ChatServer
+from variegate import progress
 from variegate.choices import from_defaults
 from variegate.views import answers, asking, cache
 
@@ -48,3 +50,20 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     running = ChatServer()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Collect what is announced."""
+    messages: list[str] = []
+    token = progress._announcer.set(messages.append)
+    yield messages
+    progress._announcer.reset(token)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something holds."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to that"
+        time.sleep(0.01)

@@ -11,29 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import variegate as vg
-from tests.chat_server import BAD_ANSWERS, completion, tags_for
-from tests.conftest import ROOT
-from variegate import progress
+from tests.chat_server import BAD_ANSWERS, completion, tags_for, text_to_tag
+from tests.conftest import ROOT, until
 from variegate.views import answers, asking, chat, tag_request, tagger
 from variegate.views.chat import Unusable
 from variegate.views.tag_request import TAGGING, message_of
 from variegate.views.tagger import tag_texts
 
 TEXTS = [f"text {'word ' * (at % 7)}number {at}" for at in range(40)]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    messages: list[str] = []
-    token = progress._announcer.set(messages.append)
-    yield messages
-    progress._announcer.reset(token)
 
 
 def corpus_of(texts: list[str], folder: Path, name: str = "pool.jsonl") -> vg.Corpus:
@@ -387,7 +377,7 @@ def test_a_server_that_refuses_nearly_everything(server, tmp_path, told):
 
 def test_a_text_that_a_server_refuses_changes_nothing_for_the_others(server, tmp_path):
     refused = set(TEXTS[::4])
-    server.refuse = lambda body: "content policy" if server.text_of(body) in refused else None
+    server.refuse = lambda body: "content policy" if text_to_tag(body) in refused else None
     with pytest.raises(
         vg.VariegateError, match=r"line 1: the server refused the request \(BadRequestError: .*In all 10 of 40 rows"
     ):
@@ -413,13 +403,6 @@ def start(path: Path, tags: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", RUN, str(path), tags], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def until(condition, seconds=60.0):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it never came to that"
-        time.sleep(0.01)
 
 
 def stored() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -85,7 +85,8 @@ class Questions(Generic[T]):
         unit: what they are called there, and in errors.
         way_out: last sentence of the error where nothing is answered any more.
         kept: from a question's number and its answer to what is kept, as JSON.
-        kept_of_failure: likewise where no answer could be used; None keeps nothing, so that it is asked again.
+        order: from a question's number to what the questions are sorted by; by their keys if None, which is no order: texts
+            that a model cannot deal with mostly stand together.
     """
 
     keys: Sequence[str]
@@ -94,11 +95,17 @@ class Questions(Generic[T]):
     unit: str
     way_out: str
     kept: Callable[[int, T], Any] = lambda at, answer: answer
-    kept_of_failure: Callable[[int, Unusable], Any] = lambda at, failure: None
+    order: Callable[[int], Any] | None = None
 
 
 def ask_all(
-    answers: Answers, chat: Chat[T], questions: Questions[T], most: int, *, keep_failures: bool
+    answers: Answers,
+    chat: Chat[T],
+    questions: Questions[T],
+    most: int,
+    *,
+    keep_failures: bool,
+    skip: Collection[int] = (),
 ) -> tuple[dict[str, Any], dict[int, Unusable]]:
     """Ask what has no answer yet.
 
@@ -108,6 +115,7 @@ def ask_all(
         questions: what is asked.
         most: requests at most, besides those that are made again.
         keep_failures: whether questions without a usable answer are accepted; then only the server's own failures count.
+        skip: numbers of questions that are not asked.
 
     Returns:
         What is kept of all answers, by key; and by number of the question what went wrong in this run.
@@ -126,12 +134,13 @@ def ask_all(
             announce("another process is asking this model already; waiting for it, since its answers may serve here too")
             told = True
         # The other one may have answered everything before it is done with its own.
-        return len(answers.known(keys)) < len(keys)
+        known = answers.known(keys)
+        return any(key not in known for at, key in enumerate(keys) if at not in skip)
 
     with answers.claim(waiting) as held:
         known = answers.known(keys)
-        # In the order of the keys, which is none: texts that a model cannot deal with mostly stand together.
-        missing = sorted((at for at, key in enumerate(keys) if key not in known), key=keys.__getitem__)[:most]
+        missing = [at for at, key in enumerate(keys) if key not in known and at not in skip]
+        missing = sorted(missing, key=questions.order or keys.__getitem__)[:most]
         if not held or not missing:
             return known, {}
         patience = _Patience(chat, questions, len(missing), answered=bool(known), keep_failures=keep_failures)
@@ -194,9 +203,6 @@ def _results(
         try:
             answers.keep(key, questions.kept(at, how(questions.messages(at))), chat.style.name)
         except Unusable as error:
-            kept = questions.kept_of_failure(at, error)
-            if kept is not None:
-                answers.keep(key, kept, chat.style.name)
             return error
         return None
 

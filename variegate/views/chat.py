@@ -64,8 +64,8 @@ class Task(Generic[T]):
         room: tokens of an answer.
         system: instructions that stand before every question.
         schema: the `response_format` of a request.
-        again: said after the instructions where an answer could not be read; at temperature 0 the same question would
-            bring the same answer.
+        again: said after the instructions (without any, after the question) where an answer could not be read; at
+            temperature 0 the same question would bring the same answer.
         attempts: how often a question is asked, at most.
         more_room: times the room, where an answer was cut.
         sampling: further options of a request, such as the temperature.
@@ -145,6 +145,10 @@ class Chat(Generic[T]):
         self.style = Style()
         self._client = service.connect(FIRST_RETRIES, task.seconds or TIMEOUT_SECONDS)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def first(self, messages: Sequence[Message]) -> T:
         """Return the answer to a conversation, and find out on the way what form of request the server takes.
 
@@ -217,9 +221,11 @@ class Chat(Generic[T]):
 
     def _instructed(self, messages: Sequence[Message], style: Style, again: bool) -> list[Message]:
         """Return a conversation with the instructions before it, in the form that the server takes."""
+        reminder = f"\n\n{self.task.again}" if again and self.task.again else ""
         if self.task.system is None:
-            return list(messages)
-        rules = f"{self.task.system}\n\n{self.task.again}" if again and self.task.again else self.task.system
+            *others, last = messages
+            return [*others, {**last, "content": last["content"] + reminder}]
+        rules = self.task.system + reminder
         if style.system:
             return [{"role": "system", "content": rules}, *messages]
         first, *others = messages

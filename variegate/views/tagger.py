@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,8 @@ def tag_texts(
                 keys, lambda at: messages_of(messages[at]), "tagging", "texts",
                 "; if it is the texts, `variegate tag --on-failed null -o OUT` goes on without them",
             )  # fmt: skip
-            known, unusable = ask_all(answers, Chat(service, TAGGING), questions, plan.requests, keep_failures=keep_failures)
+            with closing(Chat(service, TAGGING)) as chat:
+                known, unusable = ask_all(answers, chat, questions, plan.requests, keep_failures=keep_failures)
             failures = {at: str(failure) for at, failure in unusable.items()}
     rows_failed = {row: failures[text] for row, text in enumerate(owner) if text in failures}
     if failures and not keep_failures:
