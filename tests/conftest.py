@@ -42,6 +42,7 @@ def oracle() -> dict[str, Any]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """Start a chat model that the test can make misbehave, and let the client lose no time over it."""
+    pytest.importorskip("openai")
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", asking.REQUESTS_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
