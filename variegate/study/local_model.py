@@ -16,7 +16,7 @@ from variegate.views.chat import Message
 from variegate.views.client import first_line
 from variegate.views.models import best_device, not_loaded
 
-__all__ = ["FAILED", "LocalModel", "in_one"]
+__all__ = ["FAILED", "LocalModel", "in_one", "stop_tokens"]
 
 Setting = str | int | float | None
 FAILED = "failed"
@@ -183,7 +183,7 @@ class LocalModel:
         return self._loaded[0]
 
     @cached_property
-    def _loaded(self) -> tuple[Any, list[int]]:
+    def _loaded(self) -> tuple[Any, int | list[int] | None]:
         """The model, and the tokens that end an answer as its folder says."""
         from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -192,7 +192,7 @@ class LocalModel:
             model.to(self.device or best_device())
         except Exception as error:
             raise not_loaded(self.name, error) from error
-        stops = _as_list(getattr(model.generation_config, "eos_token_id", None))
+        stops = getattr(model.generation_config, "eos_token_id", None)
         # What the folder says of sampling would fill in what is left open here.
         model.generation_config = GenerationConfig()
         return model, stops
@@ -207,19 +207,27 @@ class LocalModel:
 
     @cached_property
     def stop_ids(self) -> list[int]:
-        """The tokens that end an answer: those that model and tokenizer name, and the one that the template sets after it."""
-        tokenizer = self.tokenizer
-        stops = {*self._loaded[1], *_as_list(tokenizer.eos_token_id)}
-        talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": ANSWER}]
-        after = tokenizer.apply_chat_template(talk, tokenize=False).rpartition(ANSWER)[2].lstrip()
-        special = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
-        # A model that was trained with this template says so at the end of its turn, whatever its end of text is.
-        ends = [token for token in special if token and after.startswith(token)]
-        if ends:
-            stops.add(special[max(ends, key=len)])
+        """The tokens that end an answer."""
+        stops = stop_tokens(self.tokenizer, self._loaded[1])
         if not stops:
             raise DataError(f"{self.name}: neither model nor tokenizer name a token that ends an answer (eos_token).")
-        return sorted(stops)
+        return stops
+
+
+def stop_tokens(tokenizer: Any, of_model: int | list[int] | None) -> list[int]:
+    """Return the tokens that end an answer: those that model and tokenizer name, and the one that the template sets after it.
+
+    Args:
+        tokenizer: with a chat template.
+        of_model: `eos_token_id` of the model's generation_config.
+    """
+    stops = {*_as_list(of_model), *_as_list(tokenizer.eos_token_id)}
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": ANSWER}]
+    after = tokenizer.apply_chat_template(talk, tokenize=False).rpartition(ANSWER)[2].lstrip()
+    special = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
+    # A model that was trained with this template says so at the end of its turn, whatever its end of text is.
+    ends = [token for token in special if token and after.startswith(token)]
+    return sorted(stops | {special[max(ends, key=len)]} if ends else stops)
 
 
 def _as_list(ids: int | list[int] | None) -> list[int]:
