@@ -1,4 +1,4 @@
-"""Questions of a study to a chat model: what is answered, what failed for good, what is still to be asked."""
+"""Questions of a study to a chat model: what is answered, what failed, what is still to be asked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Inquiry(Generic[T]):
         doing: what the progress line says.
         nouns: what the wanted answers and the different questions are called.
         kept: from a question's number and its answer to what is kept.
-        order: from a question's number to what questions are sorted by, for `limit`; none in particular if None.
+        order: from a question's number to what questions are sorted by, for `limit`; none in
+            particular if None.
         limit: requests at most; all if None.
         dry: whether only to count.
         again: whether to ask again what failed in an earlier run.
@@ -76,8 +77,8 @@ class Asked:
 def put(inquiry: Inquiry[T], questions: Sequence[str], messages: Callable[[int], Sequence[Message]]) -> Asked:
     """Ask all questions that have no answer yet; the same question is asked once.
 
-    What the model was asked and did not answer in a usable way is kept as a failure, so that a second call gives the same;
-    failures of the server are not.
+    What the model was asked and did not answer in a usable way is kept as a failure, so that a
+    second call gives the same; failures of the server are not.
 
     Args:
         inquiry: what is asked of whom.
@@ -86,7 +87,8 @@ def put(inquiry: Inquiry[T], questions: Sequence[str], messages: Callable[[int],
 
     Raises:
         ParameterError: a limit below 0.
-        VariegateError: the server failed for some, or refuses, or answers nothing any more. What was answered is kept.
+        VariegateError: the server failed for some, or refuses, or answers nothing any more. What
+            was answered is kept.
     """
     if inquiry.limit is not None and inquiry.limit < 0:
         raise bad_parameter("limit", "the study", "a number of requests of at least 0", inquiry.limit)
@@ -129,7 +131,7 @@ def put(inquiry: Inquiry[T], questions: Sequence[str], messages: Callable[[int],
 def _known(
     answers: Answers, keys: Sequence[str], failed_keys: Sequence[str], again: bool
 ) -> tuple[dict[str, Any], dict[int, str]]:
-    """Return the answers by key, and by number of the question why it has none and is not asked again."""
+    """Return the answers by key, and by number of the question why it has none for good."""
     known = answers.known(keys)
     if again:
         return known, {}

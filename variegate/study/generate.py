@@ -1,4 +1,4 @@
-"""Answers of a trained model to the prompts of a study, from its folder or from a server; every answer is kept at once."""
+"""Answers of a trained model to prompts, from its folder or from a server, each kept at once."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ class Generation:
         temperature: 0 for the likeliest token each time, else how evenly tokens are drawn.
         top_p: draw among the likeliest tokens that have this probability together.
         seed: of the draws.
-        batch_size: answers made together by a model in a folder. With floating point they may depend on it, so it is
-            part of what answers are kept under.
-        device: for a model in a folder: "cpu", "cuda", "cuda:N"; the GPU where there is one if None.
+        batch_size: answers made together by a model in a folder. With floating point they may
+            depend on it, so it is part of what answers are kept under.
+        device: for a model in a folder: "cpu", "cuda", "cuda:N"; the GPU where there is one if
+            None.
         chat_template: for a model in a folder: Jinja, in place of the tokenizer's own.
 
     Raises:
@@ -87,23 +88,24 @@ def generate(
 ) -> Replies:
     """Return a model's answers to prompts, turn by turn.
 
-    Each answer is on disk before the next is asked for (by batches, for a model in a folder), so that a killed call goes on
-    where it was and gives what it would have given.
+    Each answer is on disk before the next is asked for (by batches, for a model in a folder), so
+    that a killed call goes on where it was and gives what it would have given.
 
     Args:
         prompts: what is asked.
-        model: a folder as `save_pretrained` writes it, or `llm:NAME[@URL]` for a server that has the model (vLLM and others
-            with OpenAI's interface).
+        model: a folder as `save_pretrained` writes it, or `llm:NAME[@URL]` for a server that has
+            the model (vLLM and others with OpenAI's interface).
         settings: how it answers.
-        identity: what tells this model from all others, such as the id of its run: one server, or one folder, may have another
-            model tomorrow. Part of what answers are kept under.
+        identity: what tells this model from all others, such as the id of its run: one server, or
+            one folder, may have another model tomorrow. Part of what answers are kept under.
         name: of the model, for people; its identity if None.
         folder: where answers are kept; the cache if None.
 
     Raises:
         DataError: the model cannot be loaded.
         ParameterError: its tokenizer has no chat template, and none is given.
-        VariegateError: the server refuses, fails, or answers nothing any more. What was answered is kept.
+        VariegateError: the server refuses, fails, or answers nothing any more. What was answered is
+            kept.
     """
     prompts = list(prompts)
     answers: dict[str, list[str]] = {prompt.id: [] for prompt in prompts}
@@ -137,7 +139,7 @@ def _talk(prompt: Prompt, answers: list[str]) -> Talk:
 
 def _by_folder(model: str, settings: Generation, identity: str, folder: Path | None) -> Answering:
     local = LocalModel(model, device=settings.device, chat_template=settings.chat_template)
-    # Where it is computed is no setting; that it may change an answer's last bits is the price of a GPU.
+    # Where it is computed is no setting, though a GPU rounds otherwise and may answer otherwise.
     key = {"identity": identity, **{name: value for name, value in asdict(settings).items() if name != "device"}}
 
     def answer(talks: list[Talk]) -> list[dict[str, Any]]:

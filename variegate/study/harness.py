@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness on a trained model: its own by name, or YAML tasks from a folder."""
+"""Tasks of lm-evaluation-harness on a trained model: built-in ones, or YAML tasks of a folder."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ class Harness:
     """What is run, and how.
 
     Attributes:
-        tasks: names of tasks, groups or tags, as `lm_eval ls tasks` lists them; `TASK/METRIC` keeps one metric of a task alone.
-            With a folder also the names of its tasks; all of these if empty.
+        tasks: names of tasks, groups or tags, as `lm_eval ls tasks` lists them; `TASK/METRIC` keeps
+            one metric of a task alone. With a folder also the names of its tasks; all of these if
+            empty.
         folder: of YAML tasks.
         few_shot: examples before each question; as the task says if None.
         limit: documents of a task; all if None.
         batch_size: sequences that the model scores together.
         apply_chat_template: whether questions stand in the model's chat template.
         device: "cpu", "cuda", "cuda:N"; the GPU where there is one if None.
-        seed: of the few-shot examples and of everything else that is drawn; the default is that of the package.
+        seed: of the few-shot examples and of everything else that is drawn; the default is that of
+            the package.
 
     Raises:
         ParameterError: a value is not possible.
@@ -73,9 +75,10 @@ def _refused(name: str, allowed: str, got: object) -> ParameterError:
 def run_harness(model: str | Path, harness: Harness, name: str) -> dict[str, Any]:
     """Return the evaluation of a model by tasks of lm-evaluation-harness, as a study keeps it.
 
-    Values are named `TASK/METRIC`, with `,FILTER` after it where the task filters answers. Of a group that has a metric of its
-    own, that is the value; its tasks stand in the details. Which end is better is what the task says. Details have the standard
-    error of each value, and documents, few-shot examples and version of each task.
+    Values are named `TASK/METRIC`, with `,FILTER` after it where the task filters answers. Of a
+    group that has a metric of its own, that is the value; its tasks stand in the details. Which end
+    is better is what the task says. Details have the standard error of each value, and documents,
+    few-shot examples and version of each task.
 
     Args:
         model: folder as `save_pretrained` writes it, with the tokenizer; or a Hub name.
@@ -137,8 +140,9 @@ def _wrapped(model: str, harness: Harness) -> Any:
     except Exception as error:
         raise not_loaded(model, error) from error
     if harness.apply_chat_template:
-        # Answers to questions in a chat template end at the template's end of a turn. The harness stops where the model says,
-        # and what it generated after an end that it did not know would be taken for part of the answer.
+        # Answers to questions in a chat template end at the template's end of a turn. The harness
+        # stops where the model says, and what it generated after an end that it did not know would
+        # be taken for part of the answer.
         options = wrapped.model.generation_config
         options.eos_token_id = stop_tokens(wrapped.tokenizer, options.eos_token_id)
     return wrapped
@@ -157,7 +161,7 @@ def _lm_eval() -> Any:
 
 
 def _tasks(harness: Harness) -> tuple[Any, dict[str, set[str]]]:
-    """Return the index of tasks, and by name of what is run the metrics that are kept; all where there are none.
+    """Return the index of tasks, and by name of what is run the metrics to keep: all if none.
 
     Raises:
         ParameterError: a name that is not known.
@@ -257,7 +261,7 @@ def _evaluation(
 
 
 def _metrics(row: Mapping[str, Any]) -> dict[str, tuple[str, float, float | None]]:
-    """Return of a task's results, by name as it is shown, the metric, its value and its standard error."""
+    """Return a task's metrics by the name that is shown: the metric, its value, its standard error."""
     found = {}
     for key, value in row.items():
         metric, comma, filtered = key.partition(",")

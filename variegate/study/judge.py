@@ -1,4 +1,4 @@
-"""A judge: a chat model that says which of two answers serves the user better, asked in both orders."""
+"""A judge: a chat model that says, in both orders, which of two answers serves the user better."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Verdicts:
 
     @property
     def outcome(self) -> float:
-        """1 where the run wins in both orders, 0 where it loses in both, else 0.5: who wins in one order alone has not won."""
+        """1 where the run wins in both orders, 0 where it loses in both, else 0.5."""
         return {("A", "B"): 1.0, ("B", "A"): 0.0}.get((self.run_first, self.other_first), 0.5)
 
     @property
@@ -101,8 +101,10 @@ class Comparison:
         plan: what there was to ask.
         verdicts: by prompt id.
         identical: ids of prompts with the same answers twice, which are ties and are not asked.
-        failures: by prompt id, why there is no outcome: no answer, or no verdict that could be read in one of the orders.
-        waiting: ids of prompts that have not been asked in both orders yet, for the limit or because it is a dry run.
+        failures: by prompt id, why there is no outcome: no answer, or no verdict that could be read
+            in one of the orders.
+        waiting: ids of prompts that have not been asked in both orders yet, for the limit or
+            because it is a dry run.
     """
 
     judge: Judge
@@ -121,8 +123,9 @@ class Comparison:
         Values, in [0, 1], larger is better, 0.5 where neither is better:
 
         - `win_rate`: mean outcome over prompts: 1 for a win, 0.5 for a tie, 0 for a loss;
-        - `length_controlled_win_rate`: what it would be between answers of the same length (see `study/winrate.py`); absent,
-          with the reason under `details`, where the lengths cannot tell.
+        - `length_controlled_win_rate`: what it would be between answers of the same length (see
+          `study/winrate.py`); absent, with the reason under `details`, where the lengths cannot
+          tell.
 
         Args:
             name: of the evaluation.
@@ -167,7 +170,7 @@ class Comparison:
         }
 
     def longer_by(self, prompt: str) -> int:
-        """Return by how many characters the run's answers to a prompt are longer, all turns together."""
+        """Return by how many characters the run's answers to a prompt are longer, over all turns."""
         return sum(map(len, self.run.answers[prompt])) - sum(map(len, self.other.answers[prompt]))
 
     def _settings(self) -> dict[str, Any]:
@@ -208,11 +211,12 @@ def compare(
     dry: bool = False,
     again: bool = False,
 ) -> Comparison:
-    """Have a judge compare the answers of a run with those of another model, each prompt in both orders.
+    """Have a judge compare the answers of a run with those of another model, in both orders.
 
-    Every verdict is kept when it comes, with prompt, answers, order and the judge's words, so that a killed call goes on where
-    it was, and the same comparison is never paid for twice. An answer of the judge without a verdict is asked for once more;
-    then the prompt counts as failed, which is no tie.
+    Every verdict is kept when it comes, with prompt, answers, order and the judge's words, so that
+    a killed call goes on where it was, and the same comparison is never paid for twice. An answer
+    of the judge without a verdict is asked for once more; then the prompt counts as failed, which
+    is no tie.
 
     Args:
         prompts: what was asked.
@@ -225,8 +229,10 @@ def compare(
         again: ask again where no verdict could be read in an earlier call.
 
     Raises:
-        ParameterError: a prompt with neither an answer nor a reason why it has none, or with another number of answers.
-        VariegateError: the judge's server refuses, fails, or answers nothing any more. What was judged is kept.
+        ParameterError: a prompt with neither an answer nor a reason why it has none, or with
+            another number of answers.
+        VariegateError: the judge's server refuses, fails, or answers nothing any more. What was
+            judged is kept.
     """
     prompts = list(prompts)
     failures = _without_answers(prompts, run, other)
@@ -255,7 +261,8 @@ def compare(
         doing="judging",
         nouns=("comparisons", "different comparisons"),
         kept=kept,
-        # Both orders of a prompt together, the prompts in no order: what a limit admits is a fair sample.
+        # Both orders of a prompt together, the prompts in no order: what a limit admits is a fair
+        # sample.
         order=lambda at: (hashlib.sha256(questions[at - at % 2].encode()).hexdigest(), at % 2),
         limit=limit,
         dry=dry,

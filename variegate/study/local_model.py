@@ -1,4 +1,4 @@
-"""Answers of a model that lies in a folder, by transformers: batched, with the model's own chat template."""
+"""Answers of a model in a folder, by transformers: batched, with the model's chat template."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ class LocalModel:
     ) -> list[dict[str, Any]]:
         """Return what the model says next in each conversation.
 
-        A batch is answered as a whole or not at all: with floating point a model's answer may depend on what else is in its
-        batch, so which conversations go together depends on all of them alone, never on what has been answered already.
+        A batch is answered as a whole or not at all: with floating point a model's answer may
+        depend on what else is in its batch, so which conversations go together depends on all of
+        them alone, never on what has been answered already.
 
         Args:
             conversations: each ends with a message of the user.
@@ -67,10 +68,12 @@ class LocalModel:
             seed: of the draws.
 
         Returns:
-            Of each conversation `text`, `cut` (whether it was cut) and `tokens`; or `failed`, the reason why it has no answer.
+            Of each conversation `text`, `cut` (whether it was cut) and `tokens`; or `failed`, the
+            reason why it has no answer.
         """
         texts = list(map(in_one, conversations))
-        # Like lengths together, for little padding. By characters, so that what is answered already needs no tokenizer.
+        # Like lengths together, for little padding. By characters, so that what is answered already
+        # needs no tokenizer.
         order = sorted(range(len(texts)), key=lambda at: (len(texts[at]), texts[at], at))
         found: list[dict[str, Any]] = [{}] * len(texts)
         with track(f"answering ({Path(self.name).name})", len(texts), "answers") as advance:
@@ -199,7 +202,7 @@ class LocalModel:
 
     @cached_property
     def context(self) -> int | None:
-        """Tokens that the model can hold, prompt and answer together; None where it does not say."""
+        """Tokens that prompt and answer may have together; None where the model does not say."""
         config = self.model.config
         config = config.get_text_config() if hasattr(config, "get_text_config") else config
         limit = getattr(config, "max_position_embeddings", None)
@@ -215,7 +218,7 @@ class LocalModel:
 
 
 def stop_tokens(tokenizer: Any, of_model: int | list[int] | None) -> list[int]:
-    """Return the tokens that end an answer: those that model and tokenizer name, and the one that the template sets after it.
+    """Return the tokens that end an answer: what model and tokenizer name, and what the template sets.
 
     Args:
         tokenizer: with a chat template.
@@ -225,7 +228,8 @@ def stop_tokens(tokenizer: Any, of_model: int | list[int] | None) -> list[int]:
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": ANSWER}]
     after = tokenizer.apply_chat_template(talk, tokenize=False).rpartition(ANSWER)[2].lstrip()
     special = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
-    # A model that was trained with this template says so at the end of its turn, whatever its end of text is.
+    # A model that was trained with this template says so at the end of its turn, whatever its end
+    # of text is.
     ends = [token for token in special if token and after.startswith(token)]
     return sorted(stops | {special[max(ends, key=len)]} if ends else stops)
 

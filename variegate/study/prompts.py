@@ -1,4 +1,4 @@
-"""Prompts that trained models are asked: what they are, how their files are read, and which of them are used."""
+"""Prompts that trained models are asked: how their files are read, and which of them are used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Prompt:
         set: the prompt set that it belongs to.
         category: within its set, or None.
         turns: what the user says; each turn is said when the turn before it has been answered.
-        before: messages that stand before the first turn: a system message, an exchange that has already taken place.
+        before: messages that stand before the first turn: a system message, an exchange that has
+            already taken place.
         references: answers of others by name, one a turn.
         extra: what else its row says.
     """
@@ -49,17 +50,21 @@ class Prompt:
 def read_prompts(*paths: str | Path) -> list[Prompt]:
     """Read prompts from files of rows, JSON Lines above all.
 
-    A row has one of these shapes; `id` (also `question_id`, `uid`, `key`), `set`, `category` and `extra` are taken where they
-    are there:
+    A row has one of these shapes; `id` (also `question_id`, `uid`, `key`), `set`, `category` and
+    `extra` are taken where they are there:
 
-    - `prompt`, and where there are several `turns` (the first is the prompt), `references`: name to answer, or to one a turn;
-    - `turns`, as MT-Bench has them: strings, or objects with `content`; `reference`: one answer a turn;
-    - `messages` of role and content; all before the last user message has taken place, an answer after it is the reference;
-    - `instruction`, `input`, `output`, as AlpacaEval has them: `output` is the reference, named by `generator`; `dataset` is
-      the category.
+    - `prompt`, and where there are several `turns` (the first is the prompt), `references`: name to
+      answer, or to one a turn;
+    - `turns`, as MT-Bench has them: strings, or objects with `content`; `reference`: one answer a
+      turn;
+    - `messages` of role and content; all before the last user message has taken place, an answer
+      after it is the reference;
+    - `instruction`, `input`, `output`, as AlpacaEval has them: `output` is the reference, named by
+      `generator`; `dataset` is the category.
 
     Args:
-        paths: files; the prompts come in their order. A file's name stands in for a set that its rows do not name.
+        paths: files; the prompts come in their order. A file's name stands in for a set that its
+            rows do not name.
 
     Returns:
         Prompts with ids that are all different.
@@ -105,12 +110,14 @@ def choose_prompts(
         sets: only of these sets.
         categories: only of these categories.
         reference: only those that have this reference answer.
-        number: so many of what is left, drawn by seed. Whether a prompt is drawn depends on the seed, its id and the other
-            ids alone; a larger number with the same seed holds all prompts of a smaller one.
+        number: so many of what is left, drawn by seed. Whether a prompt is drawn depends on the
+            seed, its id and the other ids alone; a larger number with the same seed holds all
+            prompts of a smaller one.
         seed: of the draw.
 
     Raises:
-        ParameterError: a set, category or reference that no prompt has, or more prompts than there are.
+        ParameterError: a set, category or reference that no prompt has, or more prompts than there
+            are.
     """
     chosen = list(prompts)
     for kind, names, has in (
@@ -129,7 +136,7 @@ def choose_prompts(
 
 
 def reference_names(prompts: Iterable[Prompt]) -> dict[str, int]:
-    """Return the names of all reference answers, and how many prompts have each; the most frequent first."""
+    """Return the names of all references, and how many prompts have each; most frequent first."""
     return dict(Counter(name for prompt in prompts for name in prompt.references).most_common())
 
 

@@ -1,4 +1,4 @@
-"""Win rates of a model against another: plain, and with the judge's liking for long answers taken out.
+"""Win rates of a model against another: plain, and without the judge's liking for long answers.
 
 What is fitted for the length-controlled rate, as in AlpacaEval 2 (Dubois et al. 2024,
 https://arxiv.org/abs/2404.04475): the outcome of a prompt is modelled as
@@ -30,9 +30,9 @@ __all__ = ["Estimate", "WinRates", "win_rates"]
 
 Floats = NDArray[np.float64]
 
-# The length term is held by a normal prior of this deviation. The feature lies in [-1, 1], so that a
-# judge who follows length alone is still fitted by 10 and more; it keeps the fit finite where length
-# tells all outcomes apart.
+# The length term is held by a normal prior of this deviation. The feature lies in [-1, 1], so that
+# a judge who follows length alone is still fitted by 10 and more; it keeps the fit finite where
+# length tells all outcomes apart.
 LENGTH_DEVIATION = 2.5
 RESAMPLES, CONFIDENCE = 1000, 0.95
 # Replicates that are fitted together: bounds the memory, and no replicate depends on another.
@@ -57,9 +57,11 @@ class WinRates:
     Attributes:
         prompts: how many outcomes there are.
         plain: mean outcome.
-        length_controlled: expected outcome between answers of the same length; None where that cannot be told.
+        length_controlled: expected outcome between answers of the same length; None where that
+            cannot be told.
         undetermined: why not, for people; empty where it can.
-        length_effect: the length term; positive where longer answers win. None where there is no length-controlled rate.
+        length_effect: the length term; positive where longer answers win. None where there is no
+            length-controlled rate.
         mean_difference: characters by which the run's answers are longer, on average.
     """
 
@@ -79,10 +81,10 @@ def win_rates(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> WinRates:
-    """Return win rates with percentile bootstrap intervals over prompts; see the module for what is fitted.
+    """Return win rates with percentile intervals of a bootstrap over prompts.
 
-    Both rates are taken on the same resamples. The deviation of the differences is that of all prompts in each of them: it
-    is a unit of length, no estimate.
+    Both rates are taken on the same resamples. The deviation of the differences is that of all
+    prompts in each of them: it is a unit of length, no estimate.
 
     Args:
         outcomes: (n,) 1 where the run wins, 0.5 for a tie, 0 where it loses.
@@ -131,7 +133,7 @@ def _check(outcomes: Floats, differences: Floats, resamples: int, confidence: fl
 
 
 def _undetermined(differences: Floats) -> str:
-    """Say why these lengths leave open what would be at the same length; empty where they do not."""
+    """Say why these lengths leave open what would be at the same length; empty if they do not."""
     if not differences.any():
         return ""
     if len(differences) < 2:
@@ -150,9 +152,10 @@ def _counts(draws: NDArray[np.int64], n: int) -> Floats:
 
 
 def _fitted(feature: Floats, outcomes: Floats, weights: Floats) -> Floats:
-    """Return the model's and the length's term for each row of weights, shape (rows, 2), by Newton's method with halved steps.
+    """Return the model's and the length's term for each row of weights, by Newton's method.
 
-    Where all outcomes of a row are wins (or losses) the model's term is infinite, and its rate is 1 (or 0).
+    Where all outcomes of a row are wins (or losses) the model's term is infinite, and its rate is 1
+    (or 0).
 
     Args:
         feature: (n,) in [-1, 1].
@@ -179,7 +182,7 @@ def _fitted(feature: Floats, outcomes: Floats, weights: Floats) -> Floats:
 
 
 def _newton(terms: Floats, feature: Floats, outcomes: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Return Newton's steps, shape (rows, 2), and the largest slope of each row at where it stands."""
+    """Return Newton's steps, shape (rows, 2), and the largest slope of each row where it stands."""
     expected = _logistic(terms[:, :1] + terms[:, 1:] * feature)
     residual = weights * (expected - outcomes)
     curvature = weights * expected * (1 - expected)

@@ -1,4 +1,4 @@
-"""Many questions to a chat model: each is asked once, a bounded number at once, and each answer is kept at once."""
+"""Many questions to a chat model: each asked once, some at a time, each answer kept at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class Plan:
         texts: different questions among them.
         answered: of these, answered already.
         requests: requests to make, if none has to be made again.
-        prompt_tokens: of these requests, by the LLaMA-2 tokenizer; the model's own will count somewhat differently.
+        prompt_tokens: of these requests, by the LLaMA-2 tokenizer; the model's own will count
+            somewhat differently.
         answer_tokens: upper bound, if no answer has to be asked for again.
         nouns: what rows and texts are called.
     """
@@ -85,8 +86,8 @@ class Questions(Generic[T]):
         unit: what they are called there, and in errors.
         way_out: last sentence of the error where nothing is answered any more.
         kept: from a question's number and its answer to what is kept, as JSON.
-        order: from a question's number to what the questions are sorted by; by their keys if None, which is no order: texts
-            that a model cannot deal with mostly stand together.
+        order: from a question's number to what the questions are sorted by; by their keys if None,
+            which is no order: texts that a model cannot deal with mostly stand together.
     """
 
     keys: Sequence[str]
@@ -114,11 +115,13 @@ def ask_all(
         chat: who is asked.
         questions: what is asked.
         most: requests at most, besides those that are made again.
-        keep_failures: whether questions without a usable answer are accepted; then only the server's own failures count.
+        keep_failures: whether questions without a usable answer are accepted; then only the
+            server's own failures count.
         skip: numbers of questions that are not asked.
 
     Returns:
-        What is kept of all answers, by key; and by number of the question what went wrong in this run.
+        What is kept of all answers, by key; and by number of the question what went wrong in this
+        run.
 
     Raises:
         VariegateError: the server refuses, or answers nothing any more. What was answered is kept.
@@ -162,7 +165,8 @@ class _Patience:
         questions: what is asked.
         number: how many of them.
         answered: whether this model has ever answered one of these questions.
-        keep_failures: whether questions without a usable answer are accepted; then only the server's own failures count.
+        keep_failures: whether questions without a usable answer are accepted; then only the
+            server's own failures count.
     """
 
     def __init__(self, chat: Chat[Any], questions: Questions[Any], number: int, *, answered: bool, keep_failures: bool) -> None:
@@ -196,7 +200,7 @@ class _Patience:
 def _results(
     answers: Answers, chat: Chat[T], questions: Questions[T], missing: list[int]
 ) -> Iterator[tuple[int, Unusable | None]]:
-    """Yield each question's number, and what went wrong with it if something did; a bounded number is asked at once."""
+    """Yield each question's number and what went wrong with it, if anything; some are asked at a time."""
 
     def ask(at: int, how: Callable[[Sequence[Message]], T] = chat.ask) -> Unusable | None:
         key = questions.keys[at]

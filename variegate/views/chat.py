@@ -18,10 +18,11 @@ __all__ = [
 T = TypeVar("T")
 Message = Mapping[str, str]
 
-# The client tries again by itself at 408, 409, 429, 5xx, timeouts and lost connections; waits of 8 s at most (or what
-# Retry-After says) make these about a minute, the span of most quotas.
+# The client tries again by itself at 408, 409, 429, 5xx, timeouts and lost connections; waits of 8
+# s at most (or what Retry-After says) make these about a minute, the span of most quotas.
 RETRIES = 10
-# Until a first answer shows that there is a server: a wrong port should not take minutes to find out.
+# Until a first answer shows that there is a server: a wrong port should not take minutes to find
+# out.
 FIRST_RETRIES = 4
 TIMEOUT_SECONDS = 120.0
 SHOWN = 80
@@ -60,12 +61,13 @@ class Task(Generic[T]):
     """What a chat model is asked for, whatever the text.
 
     Attributes:
-        read: turns what the model wrote, and whether it was cut, into an answer; raises `Bad` where it is none.
+        read: turns what the model wrote, and whether it was cut, into an answer; raises `Bad` where
+            it is none.
         room: tokens of an answer.
         system: instructions that stand before every question.
         schema: the `response_format` of a request.
-        again: said after the instructions (without any, after the question) where an answer could not be read; at
-            temperature 0 the same question would bring the same answer.
+        again: said after the instructions (without any, after the question) where an answer could
+            not be read; at temperature 0 the same question would bring the same answer.
         attempts: how often a question is asked, at most.
         more_room: times the room, where an answer was cut.
         sampling: further options of a request, such as the temperature.
@@ -178,7 +180,8 @@ class Chat(Generic[T]):
         """Return the answer to a conversation.
 
         Raises:
-            Unusable: the server went on failing, refused the request, or gave no answer that can be used.
+            Unusable: the server went on failing, refused the request, or gave no answer that can be
+                used.
             VariegateError: the server lets nobody in, or has no such model.
         """
         room = self.task.room
@@ -233,7 +236,7 @@ class Chat(Generic[T]):
 
 
 def json_in(content: str) -> Any:
-    """Return the JSON that an answer holds, or None: without a schema, models wrap it in a fence, in words, in thoughts."""
+    """Return the JSON in an answer, or None: models wrap it in a fence, in words, in thoughts."""
     content = content.rpartition("</think>")[2]
     found = _parsed(content)
     if found is None:
