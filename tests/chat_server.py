@@ -22,6 +22,20 @@ def tags_for(text: str) -> list[str]:
     return [f"subject {len(text) % 5}", f"words {len(text.split())}"]
 
 
+def text_to_tag(body: dict[str, Any]) -> str:
+    """Return the text that a request wants tags for."""
+    content = body["messages"][-1]["content"]
+    text: str = json.loads(content[content.rindex('{"text": ') :])["text"]
+    return text
+
+
+def comparison(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request wants to have compared."""
+    content = body["messages"][-1]["content"]
+    found: dict[str, Any] = json.loads(content[content.index('{"before": ' if '{"before": ' in content else '{"turns": ') :])
+    return found
+
+
 GOOD = json.dumps({"tags": ["a", "b"]})
 # How an answer can be bad though it comes with status 200: what is sent.
 BAD_ANSWERS: dict[str, Any] = {
@@ -63,6 +77,8 @@ class ChatServer:
         requests: bodies, headers and paths of all requests.
         most_at_once: the largest number of requests under way together.
         refuse: says for a body what of it the server refuses with status 400, or None.
+        subject: from a body to the text that `stubborn` and `asked` go by.
+        says: from a body to what the model says when all is well.
         hold_after: answers no more after so many good answers, as if it thought for ever.
     """
 
@@ -72,6 +88,8 @@ class ChatServer:
         self.trouble: list[str] = []
         self.stubborn: dict[str, str] = {}
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda body: None
+        self.subject: Callable[[dict[str, Any]], str] = text_to_tag
+        self.says: Callable[[dict[str, Any]], str] = lambda body: json.dumps({"tags": tags_for(text_to_tag(body))})
         self.delay = 0.0
         self.hold_after: int | None = None
         self.now = self.most_at_once = 0
@@ -112,14 +130,8 @@ class ChatServer:
         self.server.shutdown()
         self.server.server_close()
 
-    @staticmethod
-    def text_of(body: dict[str, Any]) -> str:
-        content = body["messages"][-1]["content"]
-        text: str = json.loads(content[content.rindex('{"text": ') :])["text"]
-        return text
-
     def answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        text = self.text_of(body)
+        text = self.subject(body)
         with self.lock:
             trouble = self.stubborn.get(text) or (self.trouble.pop(0) if self.trouble else "")
             self.requests.append({"path": handler.path, "key": handler.headers["Authorization"], "text": text, **body})
@@ -138,9 +150,9 @@ class ChatServer:
         elif trouble in BAD_ANSWERS:
             self.send(handler, 200, BAD_ANSWERS[trouble])
         else:
-            self.send_good(handler, text, cut=trouble == "cut off")
+            self.send_good(handler, text, self.says(body), cut=trouble == "cut off")
 
-    def send_good(self, handler: BaseHTTPRequestHandler, text: str, cut: bool) -> None:
+    def send_good(self, handler: BaseHTTPRequestHandler, text: str, said: str, cut: bool) -> None:
         with self.lock:
             if self.hold_after is not None and sum(self.asked.values()) >= self.hold_after:
                 held = True
@@ -150,7 +162,7 @@ class ChatServer:
         if held:
             self.released.wait(30)
             return
-        self.send(handler, 200, completion(json.dumps({"tags": tags_for(text)})), cut=cut)
+        self.send(handler, 200, completion(said), cut=cut)
 
     @staticmethod
     def send(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.chat_server import ChatServer
+from variegate import progress
 from variegate.choices import from_defaults
-from variegate.views import answers, cache, tagger
+from variegate.views import answers, asking, cache
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -48,7 +50,7 @@ def oracle() -> dict[str, Any]:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """Start a chat model that the test can make misbehave, and let the client lose no time over it."""
     pytest.importorskip("openai")
-    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", tagger.REQUESTS_VARIABLE):
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", asking.REQUESTS_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
     monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.002)
@@ -56,3 +58,20 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     running = ChatServer()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Collect what is announced."""
+    messages: list[str] = []
+    token = progress._announcer.set(messages.append)
+    yield messages
+    progress._announcer.reset(token)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something holds."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to that"
+        time.sleep(0.01)

@@ -160,7 +160,7 @@ class TestModels:
     @pytest.fixture(autouse=True)
     def on_the_cpu(self, monkeypatch):
         # What is compared with runs there as well.
-        monkeypatch.setattr(models, "_device", lambda: "cpu")
+        monkeypatch.setattr(models, "best_device", lambda: "cpu")
 
     @pytest.fixture
     def llama(self, tmp_path) -> str:

@@ -11,28 +11,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import variegate as vg
-from tests.chat_server import BAD_ANSWERS, completion, tags_for
-from tests.conftest import ROOT, needs
+from tests.chat_server import BAD_ANSWERS, completion, tags_for, text_to_tag
+from tests.conftest import ROOT, needs, until
 from variegate import progress
-from variegate.views import answers, chat, tagger
-from variegate.views.chat import Unusable, message_of, read_answer
+from variegate.views import answers, asking, chat, tag_request, tagger
+from variegate.views.chat import Unusable
+from variegate.views.tag_request import TAGGING, message_of
 from variegate.views.tagger import tag_texts
 
 TEXTS = [f"text {'word ' * (at % 7)}number {at}" for at in range(40)]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    messages: list[str] = []
-    token = progress._announcer.set(messages.append)
-    yield messages
-    progress._announcer.reset(token)
 
 
 def corpus_of(texts: list[str], folder: Path, name: str = "pool.jsonl") -> vg.Corpus:
@@ -64,7 +56,7 @@ def test_each_text_is_asked_once_and_only_once(server, tmp_path):
 
 
 def test_texts_are_cut(server, tmp_path):
-    long = ["a" * (chat.TEXT_CHARACTERS + extra) for extra in (0, 1, 500)]
+    long = ["a" * (tag_request.TEXT_CHARACTERS + extra) for extra in (0, 1, 500)]
     assert names(corpus_of(long, tmp_path), server.name) == expected([long[0]] * 3)
     assert [request["text"] for request in server.requests] == [long[0]]
 
@@ -74,7 +66,7 @@ def test_the_request(server, tmp_path, monkeypatch):
     names(corpus_of(["hello"], tmp_path), f"llm:org/model:latest@{server.url}")
     (request,) = server.requests
     assert (request["path"], request["key"], request["model"]) == ("/v1/chat/completions", "Bearer secret", "org/model:latest")
-    assert (request["temperature"], request["max_tokens"]) == (0, chat.ANSWER_TOKENS)
+    assert (request["temperature"], request["max_tokens"]) == (0, tag_request.ANSWER_TOKENS)
     assert request["response_format"]["json_schema"]["strict"] is True
     assert [message["role"] for message in request["messages"]] == ["system", "user"]
     kept = [path for path in Path(os.environ["VARIEGATE_CACHE"]).rglob("*") if path.is_file()]
@@ -94,7 +86,7 @@ def test_the_request(server, tmp_path, monkeypatch):
 def test_a_text_cannot_leave_its_place(text, server, tmp_path):
     names(corpus_of([text, "an honest one"], tmp_path), server.name)
     for request in server.requests:
-        assert request["messages"][0] == {"role": "system", "content": chat.SYSTEM}
+        assert request["messages"][0] == {"role": "system", "content": tag_request.SYSTEM}
         # One JSON object with one string, which is the text to the last character: nothing of it stands outside.
         assert json.loads(request["messages"][1]["content"]) == {"text": request["text"]}
     assert {request["text"] for request in server.requests} == {text, "an honest one"}
@@ -113,13 +105,13 @@ def test_models_urls_and_prompts_are_kept_apart(server, tmp_path, monkeypatch):
 def test_so_many_at_once_and_no_more(server, tmp_path, monkeypatch):
     server.delay = 0.01
     names(corpus_of(TEXTS, tmp_path), server.name)
-    assert 2 <= server.most_at_once <= tagger.REQUESTS_AT_ONCE
+    assert 2 <= server.most_at_once <= asking.REQUESTS_AT_ONCE
     server.most_at_once = 0
-    monkeypatch.setenv(tagger.REQUESTS_VARIABLE, "2")
+    monkeypatch.setenv(asking.REQUESTS_VARIABLE, "2")
     names(corpus_of([f"more {text}" for text in TEXTS], tmp_path), server.name)
     assert server.most_at_once == 2
     for wrong in ("0", "-1", "many", "1.5", "9999999"):
-        monkeypatch.setenv(tagger.REQUESTS_VARIABLE, wrong)
+        monkeypatch.setenv(asking.REQUESTS_VARIABLE, wrong)
         with pytest.raises(vg.ParameterError, match=r"VARIEGATE_REQUESTS.*a whole number in \[1, 1024\]"):
             names(corpus_of([f"{wrong} {text}" for text in TEXTS[:3]], tmp_path), server.name)
 
@@ -128,7 +120,7 @@ def test_the_count_comes_before_the_first_request(server, tmp_path, told):
     pool = corpus_of([*TEXTS, TEXTS[0]], tmp_path)
     plan = tag_texts(pool.texts("instruction"), server.name, pool.where, dry=True).plan
     assert (plan.rows, plan.texts, plan.answered, plan.requests) == (41, 40, 0, 40)
-    assert plan.answer_tokens == 40 * chat.ANSWER_TOKENS
+    assert plan.answer_tokens == 40 * tag_request.ANSWER_TOKENS
     # Each request carries the rules, about 200 tokens of them, and its text.
     assert 40 * 150 < plan.prompt_tokens < 40 * 300
     assert server.requests == told == []
@@ -213,7 +205,7 @@ def test_a_server_that_is_too_slow(server, tmp_path, monkeypatch):
 
 
 def test_every_bad_answer_is_asked_again_then_named(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(tagger, "GIVE_UP", 99)
+    monkeypatch.setattr(asking, "GIVE_UP", 99)
     kinds = list(BAD_ANSWERS)
     server.stubborn = {kind: kind for kind in kinds}
     pool = corpus_of([*kinds, "a good one"], tmp_path)
@@ -221,7 +213,7 @@ def test_every_bad_answer_is_asked_again_then_named(server, tmp_path, monkeypatc
     assert found.tags == [None] * len(kinds) + expected(["a good one"])
     assert {kind: found.failures[row] for row, kind in enumerate(kinds) if REASONS[kind] not in found.failures[row]} == {}
     tried = [request["text"] for request in server.requests]
-    assert {kind: tried.count(kind) for kind in kinds} == dict.fromkeys(kinds, chat.ATTEMPTS)
+    assert {kind: tried.count(kind) for kind in kinds} == dict.fromkeys(kinds, tag_request.ATTEMPTS)
     # Nothing of them was kept: the next run asks for them again, and for them alone.
     server.stubborn = {}
     assert names(corpus_of([*kinds, "a good one"], tmp_path), server.name) == expected([*kinds, "a good one"])
@@ -247,7 +239,7 @@ def test_good_answers(content):
     pytest.importorskip("openai")
     from openai.types.chat import ChatCompletion
 
-    assert read_answer(ChatCompletion.model_validate(completion(content))) == ["maths", "world war"]
+    assert TAGGING.answer_in(ChatCompletion.model_validate(completion(content))) == ["maths", "world war"]
 
 
 def test_one_stubborn_row_costs_no_other(server, tmp_path):
@@ -261,7 +253,7 @@ def test_one_stubborn_row_costs_no_other(server, tmp_path):
     assert "running the command again asks for these rows only" in str(caught.value)
     assert server.asked == {text: 1 for text in TEXTS if text not in server.stubborn}
     tried = [request["text"] for request in server.requests]
-    assert (tried.count(TEXTS[3]), tried.count(TEXTS[17])) == (chat.ATTEMPTS, chat_retries + 1)
+    assert (tried.count(TEXTS[3]), tried.count(TEXTS[17])) == (tag_request.ATTEMPTS, chat_retries + 1)
     server.stubborn = {}
     before = len(server.requests)
     assert names(corpus_of(texts, tmp_path), server.name) == expected(texts)
@@ -278,7 +270,7 @@ def test_rows_that_failed_can_be_kept_without_tags(server, tmp_path):
 
 
 def test_rows_that_stay_stubborn_do_not_look_like_a_server_that_is_down(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(tagger, "GIVE_UP", 3)
+    monkeypatch.setattr(asking, "GIVE_UP", 3)
     server.stubborn = dict.fromkeys(TEXTS[::2], "a refusal")
     pool = corpus_of(TEXTS, tmp_path)
     names(corpus_of(TEXTS[1::2], tmp_path, "good.jsonl"), server.name)
@@ -314,7 +306,7 @@ def test_an_empty_text_is_not_asked(server, tmp_path):
 @pytest.mark.parametrize("trouble", ["500", "malformed", "hang up", "400"])
 def test_a_server_that_never_answers_is_given_up(trouble, server, tmp_path, monkeypatch):
     monkeypatch.setattr(chat, "FIRST_RETRIES", 1)
-    monkeypatch.setattr(tagger, "GIVE_UP", 5)
+    monkeypatch.setattr(asking, "GIVE_UP", 5)
     good = TEXTS[:10]
     names(corpus_of(good, tmp_path), server.name)
     server.stubborn = dict.fromkeys(TEXTS, trouble)
@@ -387,7 +379,7 @@ def test_a_server_that_refuses_nearly_everything(server, tmp_path, told):
 
 def test_a_text_that_a_server_refuses_changes_nothing_for_the_others(server, tmp_path):
     refused = set(TEXTS[::4])
-    server.refuse = lambda body: "content policy" if server.text_of(body) in refused else None
+    server.refuse = lambda body: "content policy" if text_to_tag(body) in refused else None
     with pytest.raises(
         vg.VariegateError, match=r"line 1: the server refused the request \(BadRequestError: .*In all 10 of 40 rows"
     ):
@@ -415,13 +407,6 @@ def start(path: Path, tags: str) -> subprocess.Popen[str]:
     )
 
 
-def until(condition, seconds=90.0):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it never came to that"
-        time.sleep(0.01)
-
-
 def stored() -> int:
     total = 0
     for path in Path(os.environ["VARIEGATE_CACHE"]).rglob("answers.sqlite"):
@@ -435,7 +420,7 @@ def test_a_killed_run_goes_on_where_it_was(server, tmp_path):
     corpus_of(TEXTS, tmp_path)
     server.hold_after = 20
     run = start(tmp_path / "pool.jsonl", server.name)
-    until(lambda: server.now == tagger.REQUESTS_AT_ONCE and stored() == 20)
+    until(lambda: server.now == asking.REQUESTS_AT_ONCE and stored() == 20)
     run.send_signal(signal.SIGKILL)
     run.communicate()
     assert run.returncode == -signal.SIGKILL
@@ -460,7 +445,7 @@ def test_killed_at_any_moment_only_what_is_under_way_is_asked_again(server, tmp_
     assert names(corpus_of(texts, tmp_path), server.name) == expected(texts)
     assert set(server.asked) == set(texts)
     assert max(server.asked.values()) <= kills + 1
-    assert sum(server.asked.values()) - len(texts) <= kills * tagger.REQUESTS_AT_ONCE
+    assert sum(server.asked.values()) - len(texts) <= kills * asking.REQUESTS_AT_ONCE
 
 
 def test_two_processes_at_once_ask_nothing_twice(server, tmp_path):
@@ -472,7 +457,7 @@ def test_two_processes_at_once_ask_nothing_twice(server, tmp_path):
     assert [run.returncode for run in runs] == [0, 0, 0], outputs
     assert [int(out) for out, _ in outputs] == [40, 31, 40]
     assert server.asked == dict.fromkeys([*TEXTS, "its own"], 1)
-    assert server.most_at_once <= tagger.REQUESTS_AT_ONCE
+    assert server.most_at_once <= asking.REQUESTS_AT_ONCE
 
 
 def test_who_waits_is_told_and_goes_on_as_soon_as_all_is_answered(server, tmp_path, told):
@@ -482,7 +467,7 @@ def test_who_waits_is_told_and_goes_on_as_soon_as_all_is_answered(server, tmp_pa
     holder = sqlite3.connect(folder / "asking.sqlite", isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN EXCLUSIVE")
     other = answers.Answers(folder)
-    settings = {"model": "m", "url": server.url, **chat.PROMPT_SETTINGS}
+    settings = {"model": "m", "url": server.url, **tag_request.PROMPT_SETTINGS}
     key = answers.answer_key(settings, message_of(TEXTS[4]))
     timer = threading.Timer(0.1, other.keep, [key, ["by the other"], ""])
     timer.start()
@@ -531,4 +516,4 @@ def test_an_unusable_answer_says_what_came():
     from openai.types.chat import ChatCompletion
 
     with pytest.raises(Unusable, match=r"the answer is no JSON \(got 'Sure"):
-        read_answer(ChatCompletion.model_validate(completion("Sure, " * 99)))
+        TAGGING.answer_in(ChatCompletion.model_validate(completion("Sure, " * 99)))

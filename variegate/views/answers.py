@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from variegate.errors import DataError
 from variegate.views.cache import cache_root
@@ -59,9 +60,9 @@ class Answers:
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, how TEXT NOT NULL) WITHOUT ROWID"
             )
 
-    def known(self, keys: Sequence[str]) -> dict[str, list[str]]:
-        """Return the answers that there are to some keys."""
-        found: dict[str, list[str]] = {}
+    def known(self, keys: Sequence[str]) -> dict[str, Any]:
+        """Return the answers that there are to some keys, as they were given to :meth:`keep`."""
+        found: dict[str, Any] = {}
         with self._named(), self._guard:
             for start in range(0, len(keys), KEYS_AT_ONCE):
                 part = keys[start : start + KEYS_AT_ONCE]
@@ -70,12 +71,12 @@ class Answers:
                 found.update((key, json.loads(answer)) for key, answer in rows)
         return found
 
-    def keep(self, key: str, answer: list[str], how: str) -> None:
+    def keep(self, key: str, answer: object, how: str) -> None:
         """Keep an answer; when this returns, a kill no longer loses it.
 
         Args:
             key: of :func:`answer_key`.
-            answer: tags.
+            answer: anything that JSON can hold.
             how: in what form the model was asked, for people.
         """
         with self._named(), self._guard:
@@ -133,16 +134,17 @@ def _begun(lock: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def open_answers(kind: str, place: Mapping[str, str | None]) -> Iterator[Answers]:
+def open_answers(kind: str, place: Mapping[str, str | None], root: Path | None = None) -> Iterator[Answers]:
     """Open the answers of one model at one place.
 
     Args:
         kind: folder name for people.
         place: model and URL; the name of the folder is a hash of these.
+        root: folder above it; the cache if None.
     """
     text = json.dumps({"format": FORMAT, **place}, sort_keys=True)
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    root = cache_root()
+    root = root or cache_root()
     if root is None:
         yield _in_memory(f"{kind}/{name}")
         return

@@ -16,7 +16,7 @@ class Service:
     """A model and where it is served.
 
     Attributes:
-        role: what it is for: "embedder" or "tagger".
+        role: what it is for: "embedder", "tagger", "judge" or "model".
         form: what its name begins with: "openai" or "llm".
         name: the rest of it, as the user wrote it.
         model: the model's name.
@@ -40,6 +40,11 @@ class Service:
             raise ParameterError(f"The {role} {form}:NAME[@URL] lacks the model's name.")
         return cls(role, form, name, model, url or os.environ.get("OPENAI_BASE_URL"))
 
+    @property
+    def title(self) -> str:
+        """What a message calls it, at the beginning of a sentence."""
+        return f"The {self.role} '{self.form}:{self.name}'"
+
     def connect(self, retries: int, timeout: float) -> Any:
         """Return a client, which tries again by itself where a server is busy, failing or gone.
 
@@ -47,15 +52,14 @@ class Service:
             MissingExtraError: the package openai is not installed.
             ParameterError: there is neither a key nor a URL.
         """
-        what = f"The {self.role} '{self.form}:{self.name}'"
         try:
             import openai
         except ImportError:
-            raise missing_extra("openai", "endpoint", what) from None
+            raise missing_extra("openai", "endpoint", self.title) from None
         # Servers of one's own mostly want no key, but the client insists on one.
         key = os.environ.get("OPENAI_API_KEY") or ("none" if self.url else None)
         if key is None:
-            raise ParameterError(f"{what} needs OPENAI_API_KEY, or a URL: {self.form}:{self.model}@http://HOST/v1.")
+            raise ParameterError(f"{self.title} needs OPENAI_API_KEY, or a URL: {self.form}:{self.model}@http://HOST/v1.")
         return openai.OpenAI(api_key=key, base_url=self.url, max_retries=retries, timeout=timeout)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from variegate.errors import DataError, VariegateError, missing_extra
 from variegate.views.embed import Embedder, model_revision
 
-__all__ = ["hidden_state_embedder", "sentence_embedder"]
+__all__ = ["best_device", "hidden_state_embedder", "not_loaded", "sentence_embedder"]
 
 Vectors = NDArray[np.float32]
 
@@ -25,15 +25,17 @@ def _revision(name: str) -> str:
     try:
         return model_revision(name)
     except Exception as error:
-        raise _not_loaded(name, error) from error
+        raise not_loaded(name, error) from error
 
 
-def _not_loaded(name: str, error: Exception) -> VariegateError:
+def not_loaded(name: str, error: Exception) -> VariegateError:
+    """Build the error for a model that cannot be loaded."""
     first = (str(error).splitlines() or [""])[0]
     return DataError(f"{name}: no model could be loaded from this name or path ({type(error).__name__}: {first}).")
 
 
-def _device() -> str:
+def best_device() -> str:
+    """Return the GPU's name where there is one, else the processor's."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -52,9 +54,9 @@ def sentence_embedder(name: str) -> Embedder:
         except ImportError:
             raise missing_extra("sentence-transformers", "models", f"The embedder {name!r}") from None
         try:
-            return SentenceTransformer(name, device=_device())
+            return SentenceTransformer(name, device=best_device())
         except Exception as error:
-            raise _not_loaded(name, error) from error
+            raise not_loaded(name, error) from error
 
     def embed(texts: list[str]) -> Vectors:
         vectors = model().encode(texts, batch_size=BATCH_ROWS, convert_to_numpy=True, show_progress_bar=False)
@@ -77,9 +79,9 @@ def hidden_state_embedder(name: str) -> Embedder:
         try:
             # Padding on the right: a causal model's states then do not depend on the other texts of the batch.
             tokenizer = AutoTokenizer.from_pretrained(name, padding_side="right", truncation_side="right")
-            model = AutoModel.from_pretrained(name, dtype="auto").eval().to(_device())
+            model = AutoModel.from_pretrained(name, dtype="auto").eval().to(best_device())
         except Exception as error:
-            raise _not_loaded(name, error) from error
+            raise not_loaded(name, error) from error
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
         return tokenizer, model
