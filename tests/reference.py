@@ -140,3 +140,65 @@ def mtld(ids, threshold=0.72):
         return factors + ((1 - len(set(run)) / len(run)) / (1 - threshold) if run else 0)
 
     return (len(ids) / one_way(ids) + len(ids) / one_way(ids[::-1])) / 2
+
+
+def lsa(fitted_on, texts, dimensions, most=1 << 16, left_share=0.25):
+    """Latent semantic analysis of lists of tokens by whole matrices and Python's integers; rows of unit length."""
+    size = 2**64
+
+    def scattered(x):
+        x = (x + 0x9E3779B97F4A7C15) % size
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % size
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB % size
+        return x ^ (x >> 31)
+
+    def bucket(gram):
+        key = scattered(gram[0])
+        for token in gram[1:]:
+            key = scattered((key * 0x9E3779B97F4A7C15 + scattered(token)) % size)
+        return key >> 42
+
+    def grams(text):
+        """Bucket -> whether a token alone falls into it."""
+        found = {}
+        for length in (1, 2, 3):
+            for start in range(len(text) - length + 1):
+                found.setdefault(bucket(text[start : start + length]), length == 1)
+        return found
+
+    sets = [grams(text) for text in fitted_on]
+    counts = Counter(one for found in sets for one in found)
+    tokens = {one for found in sets for one, single in found.items() if single}
+    others = sorted(counts.keys() - tokens, key=lambda one: (-counts[one], one))
+    kept = {one: at for at, one in enumerate(sorted(tokens | set(others[: max(0, most - len(tokens))])))}
+    n = len(fitted_on)
+
+    def row(found):
+        """The unit row over what counts, and what is left of it over tokens that nobody knows."""
+        known, unknown = np.zeros(len(kept)), {}
+        for one, single in found.items():
+            if one in kept:
+                known[kept[one]] = math.log((1 + n) / (1 + counts[one])) + 1
+            elif single:
+                unknown[one] = math.log(1 + n) + 1
+        length = math.hypot(*known, *unknown.values()) or 1
+        return known / length, {one: weight / length for one, weight in unknown.items()}
+
+    _, values, directions = np.linalg.svd(np.stack([row(found)[0] for found in sets]), full_matrices=False)
+    directions = directions[:dimensions][values[:dimensions] > 1e-5 * values[0]]
+    for direction in directions:
+        direction *= np.sign(direction[np.abs(direction).argmax()])
+
+    def random(one):
+        signs = [1 if scattered(one * len(directions) + at) >> 63 else -1 for at in range(len(directions))]
+        return np.array(signs) / math.sqrt(len(directions))
+
+    scatter = np.stack([random(one) for one in kept])
+    out = []
+    for found in map(grams, texts):
+        known, unknown = row(found)
+        vector = directions @ known
+        left = known - directions.T @ vector
+        vector = vector + left_share * (left @ scatter + sum(weight * random(one) for one, weight in unknown.items()))
+        out.append(vector / (np.linalg.norm(vector) or 1))
+    return np.stack(out)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SAMPLE
 from variegate.errors import DataError
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -203,3 +203,29 @@ def test_scaling_measures(tmp_path):
 def test_more_picks_than_rows(tmp_path):
     done = run("scaling.py", "--rows", 100, "--at-rows", 100, "--csv", tmp_path / "none.csv")
     assert done.returncode == 2 and "1,000 picks from 100 rows cannot be" in done.stderr
+
+
+def test_embedders_are_compared():
+    done = run(
+        "embedders.py",
+        SAMPLE,
+        "--label",
+        "domain",
+        "--rows",
+        120,
+        "--sides",
+        "both",
+        "--neighbours",
+        3,
+        "--set",
+        "TURNS=4,LEFT=0.5",
+    )
+    assert done.returncode == 0, done.stderr
+    header, _, chance, static, lsa = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
+    assert header[3] == "of a row's 3 nearest, of its domain" and float(chance[3]) < 0.2
+    assert [line[:3] for line in (static, lsa)] == [
+        ["sample.jsonl", "both", "static"],
+        ["sample.jsonl", "both", "lsa, fitted on the data"],
+    ]
+    for found in (static, lsa):
+        assert float(chance[3]) < float(found[3]) <= 1 and float(found[4].rstrip("%")) > 90

@@ -21,6 +21,7 @@ from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
 from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors
+from variegate.views.lsa import named_in_records, settled
 from variegate.views.precision import FLOAT16, refuse_storage
 
 if TYPE_CHECKING:
@@ -144,11 +145,9 @@ class Corpus:
 
         if self.given_vectors is not None:
             return cast(Vectors, self._once(("vectors",), lambda: checked_vectors(self.given_vectors, self.name, self.numbers)))
-
-        def build() -> Vectors:
-            return checked_vectors(self._embedded(side, embedder, embed_texts), f"{self.name}, {side} side", self.numbers)
-
-        return cast(Vectors, self._once(("vectors", side, embedder), build))
+        embedder, where = settled(embedder, [self]), f"{self.name}, {side} side"
+        made = partial(self._embedded, side, embedder, embed_texts)
+        return cast(Vectors, self._once(("vectors", side, embedder), lambda: checked_vectors(made(), where, self.numbers)))
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
@@ -165,11 +164,12 @@ class Corpus:
         made = embed_texts(self.texts(side), embedder, self.text_digest(side), tokens, self.vector_storage, self.where)
         return cast(Vectors, made)
 
-    def made_by(self, embedder: str) -> dict[str, str]:
+    def made_by(self, embedder: str) -> dict[str, Any]:
         """Return what vectors are made by and, where that is not float32, kept as, for the record."""
         given = self.given_vectors
         half = self.vector_storage == FLOAT16 if given is None else given.dtype == np.float16
-        return {"embedder": embedder if given is None else "given vectors"} | ({"vector_storage": FLOAT16} if half else {})
+        made = {"embedder": "given vectors"} if given is not None else named_in_records(settled(embedder, [self]))
+        return made | ({"vector_storage": FLOAT16} if half else {})
 
     def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
         """Return the token ids of one side, computed once and cached on disk."""
@@ -193,6 +193,7 @@ class Corpus:
 
         if not is_clustering(topics):
             return self.labels(topics)
+        embedder = settled(embedder, [fitted_on])
         vectors, fitted = self.vectors(side, embedder), fitted_on.vectors(side, embedder)
         same_dimensions(self, vectors, fitted_on, fitted)
 
@@ -204,7 +205,6 @@ class Corpus:
 
     def vector_digest(self, side: Side, embedder: str) -> str:
         """Return a hash of the vectors of one side."""
-
         return cast(str, self._once(("vector digest", side, embedder), lambda: digest_vectors(self.vectors(side, embedder))))
 
     def tags(self, side: Side, tags: str, fitted_on: Corpus) -> Tags:
@@ -251,10 +251,9 @@ class Corpus:
         """
         from variegate.views.embed import embed_tags
 
-        def build() -> tuple[Corpus, Vectors]:
-            return fitted_on, embed_tags(self.tags(side, tags, fitted_on), embedder, self.name)
-
-        return cast(Vectors, self._once(("tag vectors", side, tags, embedder, id(fitted_on)), build)[1])
+        embedder, own = settled(embedder, [fitted_on]), self.tags(side, tags, fitted_on)
+        key = ("tag vectors", side, tags, embedder, id(fitted_on))
+        return cast(Vectors, self._once(key, lambda: (fitted_on, embed_tags(own, embedder, self.name)))[1])
 
     def tag_names(self, side: Side, tags: str) -> TagNames:
         """Return what `normalized` tags are called after this corpus."""

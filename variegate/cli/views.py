@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from variegate.cli.options import say, side_option, storage_option
-from variegate.cli.reading import Reading, data_options
+from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.data.record import SIDES, Side
 from variegate.errors import ParameterError
 
@@ -31,8 +32,8 @@ def cache_in_use() -> str:
     return str(root)
 
 
-def _texts(pool: str, reading: Reading) -> Corpus:
-    reading.check([])
+def _texts(pool: str, reading: Reading, output: Path | None = None) -> Corpus:
+    reading.check([output])
     corpus = reading.load_texts(pool)
     reading.report()
     return corpus
@@ -43,11 +44,13 @@ def _texts(pool: str, reading: Reading) -> Corpus:
 @side_option("all")
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
 @storage_option
+@click.option("--save-fit", type=OutputPath(), metavar="FILE", help="Save what lsa was fitted to; --embedder lsa:FILE reads it.")
 @data_options
 def embed_command(
     pool: str,
     side: str,
     embedder: str,
+    save_fit: Path | None,
     reading: Reading,
 ) -> None:
     """Fill the cache with a pool's vectors; a run that was stopped goes on where it was.
@@ -55,13 +58,25 @@ def embed_command(
     \b
     variegate embed pool.jsonl --side all
     variegate embed pool.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
+    variegate embed pool.jsonl --embedder lsa --save-fit pool.lsa
     """
+    from variegate.storage import check_target
+    from variegate.views.lsa import fit_of, is_lsa, settled
+
+    if save_fit is not None:
+        check_target(save_fit)
+        if not is_lsa(embedder):
+            raise ParameterError(f"--save-fit goes with --embedder lsa: {embedder!r} is not fitted to the data.")
     where = cache_in_use()
-    corpus = _texts(pool, reading)
+    corpus = _texts(pool, reading, save_fit)
     for one in _wanted(side):
         n, d = corpus.vectors(one, embedder).shape
         half = "" if reading.storage == "float32" else f", {reading.storage},"
         say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions{half} in {where}", reading.quiet)
+    if save_fit is not None:
+        fit = fit_of(settled(embedder, [corpus]))
+        fit.save(save_fit)
+        say(f"fit {fit.hash} of {fit.rows:,} texts saved in {save_fit}", reading.quiet)
 
 
 @click.command("tokenize")

@@ -18,6 +18,7 @@ from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, D
 from variegate.metrics.samples import sample_scores
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import ALIASES, GROUPS, METRICS, metric_names, metric_specs
+from variegate.views.lsa import settled
 
 __all__ = [
     "ALIASES",
@@ -91,6 +92,7 @@ def measure(
     for name, value, lowest in (("size_matched", size_matched, 1), ("seeds", seeds, 1), ("max_pair_rows", max_pair_rows, 0)):
         if value is not None and value < lowest:
             raise bad_parameter(name, "measure", f"an int of at least {lowest}", value)
+    embedder = settled(embedder, corpora if against is None else [against])
     settings = Settings(embedder, tokenizer, topics, tags, max_pair_rows)
     given = params or {}
     for name in given:

@@ -16,6 +16,7 @@ from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_
 from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
+from variegate.views.lsa import settled
 from variegate.views.tokens import Tokens, decode_tokens
 
 __all__ = ["Diagnosis", "DuplicateGroup", "Phrase", "Region", "TokenExcess", "diagnose"]
@@ -164,6 +165,7 @@ def diagnose(
     one = cast(Side, side)
     corpus, against = load_each(data, reference)
     fitted = corpus if against is None else against
+    embedder = settled(embedder, [fitted])
     x, pool = corpus.vectors(one, embedder), fitted.vectors(one, embedder)
     same_dimensions(corpus, x, fitted, pool)
     tokens = corpus.tokens(one, tokenizer)

@@ -234,14 +234,15 @@ def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference
     from variegate.views.clusters import is_clustering
     from variegate.views.tags import is_fitted
 
-    made_by = corpus.made_by(settings.embedder)
     fitted = {"fitted_on": (reference or corpus).name}
     if spec.view == "vectors":
-        return made_by
+        return corpus.made_by(settings.embedder)
     if spec.view == "tokens":
         return {"tokenizer": settings.tokenizer}
     if spec.view == "topics":
-        return {"topics": settings.topics} | ({**made_by, **fitted} if is_clustering(settings.topics) else {})
+        return {"topics": settings.topics} | (
+            {**corpus.made_by(settings.embedder), **fitted} if is_clustering(settings.topics) else {}
+        )
     if spec.view == "tags":
         return {"tags": settings.tags} | (fitted if is_fitted(settings.tags) else {})
     return {}

@@ -13,6 +13,7 @@ from variegate.errors import DataError
 from variegate.geometry import NearestOthers, near_duplicates, over_pairs, sharing
 from variegate.metrics.novelty import novelty_over_pairs
 from variegate.metrics.run import naming
+from variegate.views.lsa import settled
 
 __all__ = ["sample_scores"]
 
@@ -45,6 +46,7 @@ def sample_scores(
     Raises:
         DataError: fewer than two rows.
     """
+    embedder = settled(embedder, [corpus if reference is None else reference])
     x = corpus.vectors(side, embedder)
     against = None
     if reference is not None:

@@ -16,6 +16,7 @@ from variegate.errors import DataError, VariegateError
 from variegate.metrics import METRICS, Settings, build_views, measure, metric_specs, sides_of
 from variegate.report.card import Card, CardFile, CardMetric, card_text, public_name, published
 from variegate.storage import whole_folder
+from variegate.views.lsa import settled
 
 __all__ = ["CARD_METRICS", "FORMATS", "Figures", "figures", "write_folder"]
 
@@ -62,6 +63,8 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
     rows = np.unique(np.concatenate([subset, *draws]))
     seen = corpus.take(rows)
     specs = [spec for name in names for spec in metric_specs(name)]
+    if "embedder" in views:
+        views["embedder"] = settled(views["embedder"], [corpus])
     build_views(seen, sides_of(side, corpus), specs, Settings(**views))
     failures: dict[str, str] = {}
     values: dict[str, list[float]] = {}

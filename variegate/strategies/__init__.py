@@ -21,6 +21,7 @@ from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
 from variegate.strategies.table import STRATEGIES
 from variegate.strategies.views import ViewSettings, joined, quality_of
+from variegate.views.lsa import settled
 from variegate.views.tags import KEYPHRASES
 
 __all__ = ["STRATEGIES", "Selection", "StrategySpec", "select", "tokens_by_side"]
@@ -104,7 +105,7 @@ def select(
         worth = quality_of(corpus, quality)[kept]
         arguments["quality"] = worth if owned is None else np.concatenate([worth, np.zeros(len(owned))])
     room, about = limits.room(part)
-    views = ViewSettings(one_side, embedder, tokenizer, topics, tags)
+    views = ViewSettings(one_side, settled(embedder, [corpus if against is None else against]), tokenizer, topics, tags)
     view = views.view(spec.view, part, part)
     if owned is not None:
         view = joined(spec.view, view, views.view(spec.view, owned, part), part, owned)

@@ -12,6 +12,7 @@ from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError
 from variegate.views.clusters import is_clustering
+from variegate.views.lsa import named_in_records
 
 __all__ = ["ViewSettings", "joined", "quality_of"]
 
@@ -57,17 +58,17 @@ class ViewSettings:
 
     def params(self, kind: str | None, corpus: Corpus) -> dict[str, Any]:
         """Return which of the settings the view depends on, for the record."""
-        made_by = corpus.made_by(self.embedder)
         if kind == "vectors":
-            return {"side": self.side, **made_by}
+            return {"side": self.side, **corpus.made_by(self.embedder)}
         if kind == "vectors+tokens":
-            return {"side": self.side, "tokenizer": self.tokenizer, **made_by}
+            return {"side": self.side, "tokenizer": self.tokenizer, **corpus.made_by(self.embedder)}
         if kind == "topics":
-            return {"side": self.side, "topics": self.topics, **(made_by if is_clustering(self.topics) else {})}
+            made_by = corpus.made_by(self.embedder) if is_clustering(self.topics) else {}
+            return {"side": self.side, "topics": self.topics, **made_by}
         if kind == "tags":
             return {"side": self.side, "tags": self.tags}
         if kind == "tag graph":
-            return {"side": self.side, "tags": self.tags, "embedder": self.embedder}
+            return {"side": self.side, "tags": self.tags, **named_in_records(self.embedder)}
         return {"side": self.side, "tokenizer": self.tokenizer} if kind == "tokens" else {}
 
 

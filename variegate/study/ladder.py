@@ -20,6 +20,7 @@ from variegate.metrics import Settings, build_views, measure, metric_names, metr
 from variegate.progress import track
 from variegate.storage import refuse_inputs, whole_file, whole_files
 from variegate.strategies import STRATEGIES, select, tokens_by_side
+from variegate.views.lsa import is_lsa
 from variegate.views.precision import FLOAT32
 
 __all__ = ["Rung", "ladder", "ladder_levels"]
@@ -121,6 +122,9 @@ def ladder(
         settings["vector_storage"] = corpus.vector_storage
     if (asked := asked_for()) is not None:
         settings["neighbours"] = str(asked)
+    if is_lsa(str(views.get("embedder"))):
+        # A file that was saved may be another one the next time.
+        settings["lsa_fit"] = corpus.made_by(views["embedder"])["lsa_fit"]
     rows = _begun(folder, settings)
     if names is not None and any(rung.name not in rows for rung in grid):
         specs = [spec for name in names for spec in metric_specs(name)]

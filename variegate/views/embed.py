@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from variegate.errors import ParameterError
 from variegate.views.cache import cached_arrays
 from variegate.views.checked import checked_tag_vectors, digest_texts
+from variegate.views.lsa import is_lsa, lsa_vectors
 from variegate.views.precision import FLOAT16, FLOAT32, in_half_precision
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
@@ -30,6 +31,9 @@ Setting = str | int | float | bool | None
 
 EMBEDDERS = {
     "static": "256-d static LLaMA token vectors of the package wordllama, mean-pooled, unit length; no download, no GPU",
+    "lsa[:DIM]": "latent semantic analysis of token 1- to 3-grams in DIM (256) dimensions, fitted on the reference, else on "
+    "the data itself; for any script, unit length, no download, no model",
+    "lsa:FILE": "the same by a fit that was saved (--save-fit FILE of variegate embed)",
     "NAME or PATH": "any sentence-transformers model (pip install 'variegate[models]')",
     "hf:NAME": "mean-pooled last hidden state of a base LLM, texts cut at 256 tokens as in NovelSum (variegate[models])",
     "openai:NAME[@URL]": "an OpenAI-compatible embeddings endpoint (variegate[endpoint])",
@@ -37,6 +41,7 @@ EMBEDDERS = {
     "FILE.npy": "vectors made elsewhere, one for each row of the data",
 }
 STATIC_SHARD_ROWS = 8192
+LSA_SHARD_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def embed_texts(
 
     Args:
         texts: strings, length n.
-        name: see `EMBEDDERS`; columns and files are the corpus's affair.
+        name: see `EMBEDDERS`, settled; columns and files of vectors are the corpus's affair.
         digest: hash of the texts, part of the cache's key.
         tokens: gives their llama2 tokens, for who has them already.
         storage: "float32" or "float16"; of the cache's key too, so that the two never mix.
@@ -79,6 +84,9 @@ def embed_texts(
     if name == "static":
         embed, settings = _static(tokens or cache(lambda: tokenize_texts(texts, "llama2", digest)))
         shard_rows = STATIC_SHARD_ROWS
+    elif is_lsa(name):
+        embed, settings = lsa_vectors(name, tokens or cache(lambda: tokenize_texts(texts, "llama2", digest)))
+        shard_rows = LSA_SHARD_ROWS
     else:
         embedder = _by_name(name)
         embed = lambda start, stop: embedder.embed(texts.slice(start, stop - start).to_pylist())  # noqa: E731
