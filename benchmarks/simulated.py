@@ -6,10 +6,10 @@ import argparse
 import re
 
 from benchmarks.common import ROOT
-from variegate.study.scenarios import SCENARIOS
-from variegate.study.simulate import SEEDS, Simulation, simulate
-from variegate.study.spaces import SPACES
-from variegate.study.tables import Column, write_table
+from variegate.study.simulation.scenarios import SCENARIOS
+from variegate.study.simulation.simulate import SEEDS, Simulation, simulate
+from variegate.study.simulation.spaces import SPACES
+from variegate.study.statistics.tables import Column, write_table
 
 
 def table(found: Simulation) -> str:

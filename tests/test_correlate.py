@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 
 import variegate as vg
-from variegate.study.columns import metric_columns
-from variegate.study.correlate import correlations
-from variegate.study.performance import RunResult, performance, subset_means
-from variegate.study.permuting import permuted_pearson, permuted_spearman
-from variegate.study.resampling import bca_intervals, holm, max_corrected, p_values, resample_counts
-from variegate.study.tables import plain
-from variegate.study.weighted import weighted_pearson, weighted_ranks, weighted_spearman
+from variegate.study.statistics.columns import metric_columns
+from variegate.study.statistics.correlate import correlations
+from variegate.study.statistics.performance import RunResult, performance, subset_means
+from variegate.study.statistics.permuting import permuted_pearson, permuted_spearman
+from variegate.study.statistics.resampling import bca_intervals, holm, max_corrected, p_values, resample_counts
+from variegate.study.statistics.tables import plain
+from variegate.study.statistics.weighted import weighted_pearson, weighted_ranks, weighted_spearman
 
 NAMES = ("novelsum", "distsum_cosine", "knn_distance", "radius", "log_det", "vendi_score")
 

@@ -11,9 +11,9 @@ import pytest
 
 import variegate as vg
 from tests.chat_server import ChatServer
-from variegate.study.generate import Generation, generate
-from variegate.study.local_model import LocalModel
-from variegate.study.prompts import Prompt
+from variegate.study.evaluation.generate import Generation, generate
+from variegate.study.evaluation.prompts import Prompt
+from variegate.study.models.local_model import LocalModel
 
 TALKS = [
     ["one", "answer one"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import variegate as vg
-from variegate.study.harness import Harness, _evaluation, check_harness, run_harness
+from variegate.study.evaluation.harness import Harness, _evaluation, check_harness, run_harness
 
 TALKS = [
     ["one", "answer one"],

@@ -17,10 +17,10 @@ from scipy.stats import binom
 import variegate as vg
 from tests.chat_server import BAD_ANSWERS, ChatServer, comparison
 from tests.conftest import ROOT, until
-from variegate.study.judge import Judge, Verdicts, compare
-from variegate.study.judge_request import RULES, Template, messages_of, read_verdict
-from variegate.study.prompts import Prompt
-from variegate.study.replies import Replies, reference_replies
+from variegate.study.evaluation.judge import Judge, Verdicts, compare
+from variegate.study.evaluation.judge_request import RULES, Template, messages_of, read_verdict
+from variegate.study.evaluation.prompts import Prompt
+from variegate.study.evaluation.replies import Replies, reference_replies
 from variegate.views import asking, chat
 from variegate.views.chat import Unusable
 
@@ -362,7 +362,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.test_judge import task_of
-from variegate.study.judge import Judge, compare
+from variegate.study.evaluation.judge import Judge, compare
 import openai._base_client as client
 client.INITIAL_RETRY_DELAY, client.MAX_RETRY_DELAY = 0.001, 0.002
 compare(*task_of(20, 15, 5), Judge(sys.argv[1]), folder=Path(sys.argv[2]))
@@ -423,7 +423,7 @@ def test_what_is_no_verdict(content):
 def test_no_bad_answer_is_a_verdict():
     from openai.types.chat import ChatCompletion
 
-    from variegate.study.judge_request import judging
+    from variegate.study.evaluation.judge_request import judging
 
     task = judging(Template(), 100)
     for sent in BAD_ANSWERS.values():

@@ -10,7 +10,7 @@ import pytest
 
 import variegate as vg
 from tests.conftest import SHARED
-from variegate.study.prompts import Prompt, choose_prompts, read_prompts, reference_names
+from variegate.study.evaluation.prompts import Prompt, choose_prompts, read_prompts, reference_names
 
 EVAL = SHARED / "data" / "eval_prompts.jsonl"
 

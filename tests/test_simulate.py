@@ -14,10 +14,10 @@ from scipy.spatial.distance import cdist
 import variegate as vg
 from tests.test_cli import run
 from variegate.metrics import GROUPS
-from variegate.study import simulate as study
-from variegate.study.scenarios import POOL_SIZE, SCENARIOS, Drawn
-from variegate.study.simulate import simulate
-from variegate.study.spaces import SPACES, features, sphere
+from variegate.study.simulation import simulate as study
+from variegate.study.simulation.scenarios import POOL_SIZE, SCENARIOS, Drawn
+from variegate.study.simulation.simulate import simulate
+from variegate.study.simulation.spaces import SPACES, features, sphere
 
 
 def draw(name, n=40, seed=0):

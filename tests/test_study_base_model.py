@@ -9,8 +9,8 @@ import math
 import pytest
 
 from variegate.errors import DataError, ParameterError
-from variegate.study import base_model
-from variegate.study.base_model import BaseModel, train_base
+from variegate.study.models import base as base_model
+from variegate.study.models.base import BaseModel, train_base
 
 TEXTS = [f"The {word} of number {at} is {at * at}. " * 6 for at in range(60) for word in ("square", "power")]
 SMALL = {
@@ -44,8 +44,8 @@ def test_the_same_model_twice_which_has_learnt_something(tmp_path):
 
 def test_it_can_be_loaded_and_talked_to(tmp_path):
     from variegate.data.record import Turn
-    from variegate.study.encoding import encoder_for
-    from variegate.study.models import load_model
+    from variegate.study.models.encoding import encoder_for
+    from variegate.study.models.loading import load_model
 
     train_base(TEXTS, tmp_path / "base", BaseModel(**SMALL))
     encoder = encoder_for(str(tmp_path / "base"), None)

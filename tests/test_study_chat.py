@@ -9,8 +9,8 @@ from tests import tiny
 from variegate.data.record import Turn
 from variegate.errors import DataError, ParameterError
 from variegate.progress import announce_by
-from variegate.study.chat import PLAIN, chat_format, template_text
-from variegate.study.encoding import Encoder
+from variegate.study.models.chat import PLAIN, chat_format, template_text
+from variegate.study.models.encoding import Encoder
 
 TWO = (Turn("user", "the question"), Turn("assistant", "the answer"), Turn("user", "is it"), Turn("assistant", "it is"))
 SYSTEM = (Turn("system", "be brief"), *TWO)

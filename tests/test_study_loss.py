@@ -10,7 +10,7 @@ import pytest
 from tests import tiny
 from variegate.data.record import Turn
 from variegate.errors import DataError, ParameterError
-from variegate.study.loss import heldout_loss, heldout_references, heldout_rows
+from variegate.study.evaluation.loss import heldout_loss, heldout_references, heldout_rows
 
 TALKS = [
     [f"say {i} please " * (1 + i % 5), f"{i} it is " * (1 + i % 3), "more", "no " * (i % 7 + 1)][: 4 if i % 3 else 2]
@@ -34,7 +34,7 @@ def slowly(base, conversations, max_length=96):
     """Return the loss of each row as a sum, and its tokens: one row, one token at a time, in float64."""
     import torch
 
-    from variegate.study.models import load_model, load_tokenizer
+    from variegate.study.models.loading import load_model, load_tokenizer
 
     model, words = load_model(base).double().eval(), load_tokenizer(base)
     found = []
@@ -129,7 +129,7 @@ def test_a_group_whose_responses_are_all_cut_is_named(base, tmp_path):
 
 
 def test_a_model_that_diverged_has_no_loss(base, rows, tmp_path):
-    from variegate.study.models import load_model, load_tokenizer
+    from variegate.study.models.loading import load_model, load_tokenizer
 
     model = load_model(base)
     model.get_input_embeddings().weight.data.fill_(float("nan"))

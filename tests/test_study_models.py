@@ -13,13 +13,13 @@ from scipy import stats
 
 import variegate as vg
 from tests.test_correlate import NAMES, a_run, a_study, normal
-from variegate.study.correlate import correlations
-from variegate.study.differences import differences, ranking
-from variegate.study.noise import noise_ceiling, variance_components
-from variegate.study.paper_tables import correlation_table, difference_table, ranking_table, slope_table
-from variegate.study.performance import performance
-from variegate.study.regression import PRIOR, LinePrior, level_slopes, regress
-from variegate.study.tables import KINDS, Column, plain, write_table
+from variegate.study.statistics.correlate import correlations
+from variegate.study.statistics.differences import differences, ranking
+from variegate.study.statistics.noise import noise_ceiling, variance_components
+from variegate.study.statistics.paper_tables import correlation_table, difference_table, ranking_table, slope_table
+from variegate.study.statistics.performance import performance
+from variegate.study.statistics.regression import PRIOR, LinePrior, level_slopes, regress
+from variegate.study.statistics.tables import KINDS, Column, plain, write_table
 
 # --- noise
 

@@ -15,8 +15,8 @@ from variegate.errors import DataError, ParameterError
 from variegate.loading import load
 from variegate.progress import announce_by
 from variegate.storage import whole_folder
-from variegate.study.batches import Batcher, packed, stream
-from variegate.study.encoding import encoder_for, turns_of
+from variegate.study.models.batches import Batcher, packed, stream
+from variegate.study.models.encoding import encoder_for, turns_of
 from variegate.study.training import Budget, Lora, Training, fine_tune
 
 TALKS = [[f"say {i} please", f"{i} it is", "and again?", f"again {i * i}"][: 4 if i % 2 else 2] for i in range(12)]
@@ -88,7 +88,7 @@ def test_packed_samples_do_not_see_each_other(base, talks):
     """The losses of samples that share a sequence are those of each alone; a short sequence is filled up."""
     import torch
 
-    from variegate.study.models import answer_losses, load_model
+    from variegate.study.models.loading import answer_losses, load_model
 
     encoded = encoder_for(base, None).encode(*turns_of(load(talks)), 96)
     sequences = packed(np.arange(len(encoded)), encoded.lengths, 96, np.random.default_rng(0))
@@ -135,7 +135,7 @@ def test_the_order_is_that_of_the_plan(base, talks, tmp_path, monkeypatch):
 
 
 def test_what_comes_out_can_be_loaded_with_its_template(base, talks, tmp_path):
-    from variegate.study.models import load_model, load_tokenizer
+    from variegate.study.models.loading import load_model, load_tokenizer
 
     own = tiny.CHATML.replace("<|im_start|>", "<s>")
     run(tmp_path / "run", talks, settings(base, chat_template=own))
@@ -203,7 +203,7 @@ def test_the_first_loss_is_the_mean_over_answer_tokens(base, talks, tmp_path):
     """Against a model that is called on one sample at a time."""
     import torch
 
-    from variegate.study.models import load_model
+    from variegate.study.models.loading import load_model
 
     done = run(tmp_path / "run", talks, settings(base, batch_size=12, packing=False))
     encoded = encoder_for(base, None).encode(*turns_of(load(talks)), 96)

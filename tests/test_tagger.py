@@ -18,7 +18,6 @@ import pytest
 import variegate as vg
 from tests.chat_server import BAD_ANSWERS, completion, tags_for, text_to_tag
 from tests.conftest import ROOT, needs, until
-from variegate import progress
 from variegate.views import answers, asking, chat, tag_request, tagger
 from variegate.views.chat import Unusable
 from variegate.views.tag_request import TAGGING, message_of

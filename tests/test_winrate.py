@@ -8,7 +8,7 @@ from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
 import variegate as vg
-from variegate.study.winrate import LENGTH_DEVIATION, win_rates
+from variegate.study.evaluation.winrate import LENGTH_DEVIATION, win_rates
 
 
 def logistic(x):
@@ -57,7 +57,7 @@ def test_the_fit_is_that_of_scikit_learn(case):
 
 def test_without_a_penalty_it_is_the_binomial_regression_of_statsmodels(monkeypatch):
     sm = pytest.importorskip("statsmodels.api")
-    monkeypatch.setattr("variegate.study.winrate.LENGTH_DEVIATION", 1e6)
+    monkeypatch.setattr("variegate.study.evaluation.winrate.LENGTH_DEVIATION", 1e6)
     outcomes, differences = CASES["longer wins"]
     feature = np.tanh(differences / differences.std(ddof=1))
     fit = sm.GLM(outcomes, sm.add_constant(feature), family=sm.families.Binomial()).fit(tol=1e-12)

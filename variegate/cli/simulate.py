@@ -10,7 +10,7 @@ import click
 from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
 
 if TYPE_CHECKING:
-    from variegate.study.simulate import Agreement, Simulation
+    from variegate.study.simulation.simulate import Agreement, Simulation
 
 __all__ = ["simulate_command"]
 
@@ -50,7 +50,7 @@ def simulate_command(
     variegate simulate --scenarios copies,near_copies --metrics knn_distance@5,vendi_score
     """
     from variegate.progress import report_to_terminal
-    from variegate.study.simulate import simulate
+    from variegate.study.simulation.simulate import simulate
 
     _check_outputs(json_to, plot, quiet)
     if not quiet:
@@ -81,7 +81,7 @@ def _check_outputs(json_to: Path | None, plot: Path | None, quiet: bool) -> None
 
 def _show(found: Simulation) -> None:
     from variegate.cli.tables import print_table
-    from variegate.study.scenarios import SCENARIOS
+    from variegate.study.simulation.scenarios import SCENARIOS
 
     columns = _columns(found)
     rows = [[metric, *(_cell(found.find(metric, name)) for name in columns.values())] for metric in found.metrics]
@@ -112,7 +112,7 @@ def _cell(one: Agreement) -> str:
 def _draw(found: Simulation, plot: Path) -> None:
     from variegate.report.simulated import plot_simulation
     from variegate.storage import whole_file
-    from variegate.study.scenarios import SCENARIOS
+    from variegate.study.simulation.scenarios import SCENARIOS
 
     drawings = {
         name: [

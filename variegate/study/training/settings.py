@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from variegate.errors import ParameterError, missing_extra
-from variegate.study.chat import template_text
 from variegate.study.keys import Keys
-from variegate.study.models import DEVICES, PRECISIONS
+from variegate.study.models.chat import template_text
+from variegate.study.models.loading import DEVICES, PRECISIONS
 
 __all__ = ["Budget", "Command", "Lora", "Training", "read_training"]
 

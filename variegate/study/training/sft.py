@@ -18,9 +18,9 @@ import numpy as np
 from variegate.corpus import Corpus
 from variegate.errors import DataError, ParameterError
 from variegate.progress import announce, track
-from variegate.study.batches import Batcher, packed, stream
-from variegate.study.encoding import Encoded, Encoder, encoder_for, pad_id, turns_of
-from variegate.study.models import Place, load_model, own_randomness, place_for, quiet, saved_dtype, versions
+from variegate.study.models.batches import Batcher, packed, stream
+from variegate.study.models.encoding import Encoded, Encoder, encoder_for, pad_id, turns_of
+from variegate.study.models.loading import Place, load_model, own_randomness, place_for, quiet, saved_dtype, versions
 from variegate.study.training.settings import Training
 
 __all__ = ["Plan", "plan_run", "train_here"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from variegate.study.models import answer_losses
+from variegate.study.models.loading import answer_losses
 
 __all__ = ["trainer_class"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from variegate.errors import bad_parameter
-from variegate.study.prompts import Prompt, reference_names
+from variegate.study.evaluation.prompts import Prompt, reference_names
 
 __all__ = ["Replies", "reference_replies"]
 

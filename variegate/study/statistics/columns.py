@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError, ParameterError
 from variegate.metrics import metric_specs
-from variegate.study.performance import MetricKey, RunResult, is_constant
-from variegate.study.permuting import left_of
-from variegate.study.weighted import EXPLAINED
+from variegate.study.statistics.performance import MetricKey, RunResult, is_constant
+from variegate.study.statistics.permuting import left_of
+from variegate.study.statistics.weighted import EXPLAINED
 
 __all__ = ["check_of_subset", "metric_columns"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from variegate.errors import bad_parameter
-from variegate.study.asked import Inquiry, put
-from variegate.study.local_model import FAILED, LocalModel, in_one
-from variegate.study.prompts import Prompt
-from variegate.study.replies import Replies
+from variegate.study.evaluation.asked import Inquiry, put
+from variegate.study.evaluation.prompts import Prompt
+from variegate.study.evaluation.replies import Replies
+from variegate.study.models.local_model import FAILED, LocalModel, in_one
 from variegate.views.answers import open_answers
 from variegate.views.chat import Message, Task
 from variegate.views.client import Service

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from variegate.study.correlate import Correlations, Estimate
-from variegate.study.differences import Arm, Difference
-from variegate.study.regression import LevelSlope
-from variegate.study.tables import Column, Row, Table
+from variegate.study.statistics.correlate import Correlations, Estimate
+from variegate.study.statistics.differences import Arm, Difference
+from variegate.study.statistics.regression import LevelSlope
+from variegate.study.statistics.tables import Column, Row, Table
 
 __all__ = ["correlation_table", "difference_table", "ranking_table", "slope_table"]
 

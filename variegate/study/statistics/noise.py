@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
-from variegate.study.performance import RunResult, check_runs, check_values, is_constant, subset_means
-from variegate.study.resampling import check_draws
+from variegate.study.statistics.performance import RunResult, check_runs, check_values, is_constant, subset_means
+from variegate.study.statistics.resampling import check_draws
 
 __all__ = ["NoiseCeiling", "VarianceComponents", "noise_ceiling", "variance_components"]
 

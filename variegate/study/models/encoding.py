@@ -16,7 +16,7 @@ from variegate.data.record import Turn
 from variegate.data.schema import RowError
 from variegate.errors import DataError
 from variegate.progress import track
-from variegate.study.chat import ChatFormat, chat_format
+from variegate.study.models.chat import ChatFormat, chat_format
 
 __all__ = ["Encoded", "Encoder", "encoder_for", "turns_of"]
 
@@ -186,7 +186,7 @@ def encoder_for(model: str, template: str | None) -> Encoder:
     Raises:
         DataError: there is no such tokenizer, or it cannot be used.
     """
-    from variegate.study.models import load_tokenizer
+    from variegate.study.models.loading import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     found = chat_format(tokenizer, model, template)

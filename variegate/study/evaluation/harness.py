@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, missing_extra
-from variegate.study.local_model import stop_tokens
+from variegate.study.models.local_model import stop_tokens
 from variegate.views.client import first_line
 from variegate.views.models import best_device, not_loaded
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.study.performance import RunResult, check_runs, check_values, subset_means
+from variegate.study.statistics.performance import RunResult, check_runs, check_values, subset_means
 
 __all__ = ["PRIOR", "LevelSlope", "LinePrior", "level_slopes", "regress"]
 

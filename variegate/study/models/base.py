@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from variegate.errors import DataError, ParameterError
 from variegate.progress import announce, track
 from variegate.storage import check_folder, whole_file, whole_folder
-from variegate.study.chat import PLAIN
-from variegate.study.models import Place, own_randomness, place_for, quiet, versions
+from variegate.study.models.chat import PLAIN
+from variegate.study.models.loading import Place, own_randomness, place_for, quiet, versions
 
 __all__ = ["BaseModel", "train_base"]
 

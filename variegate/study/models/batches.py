@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
-from variegate.study.encoding import Encoded
-from variegate.study.models import IGNORED
+from variegate.study.models.encoding import Encoded
+from variegate.study.models.loading import IGNORED
 
 __all__ = ["Batcher", "packed", "stream"]
 

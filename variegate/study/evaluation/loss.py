@@ -17,9 +17,9 @@ from variegate.data.record import Turn
 from variegate.errors import DataError, ParameterError
 from variegate.loading import load
 from variegate.progress import announce, track
-from variegate.study.batches import Batcher
-from variegate.study.encoding import Conversation, Encoded, encoder_for, pad_id, turns_of
-from variegate.study.models import Place, answer_losses, load_model, place_for, quiet
+from variegate.study.models.batches import Batcher
+from variegate.study.models.encoding import Conversation, Encoded, encoder_for, pad_id, turns_of
+from variegate.study.models.loading import Place, answer_losses, load_model, place_for, quiet
 
 __all__ = ["HeldOut", "heldout_loss", "heldout_references", "heldout_rows", "losses_of"]
 

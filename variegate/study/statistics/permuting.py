@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.study.weighted import EXPLAINED, plain_ranks, weighted_ranks
+from variegate.study.statistics.weighted import EXPLAINED, plain_ranks, weighted_ranks
 
 __all__ = ["left_of", "permuted_pearson", "permuted_spearman"]
 

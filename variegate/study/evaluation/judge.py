@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from variegate.errors import VariegateError, bad_parameter
-from variegate.study.asked import Inquiry, put
-from variegate.study.judge_request import Template, judging, messages_of
-from variegate.study.prompts import Prompt
-from variegate.study.replies import Replies
-from variegate.study.winrate import CONFIDENCE, RESAMPLES, win_rates
+from variegate.study.evaluation.asked import Inquiry, put
+from variegate.study.evaluation.judge_request import Template, judging, messages_of
+from variegate.study.evaluation.prompts import Prompt
+from variegate.study.evaluation.replies import Replies
+from variegate.study.evaluation.winrate import CONFIDENCE, RESAMPLES, win_rates
 from variegate.views.asking import Plan
 from variegate.views.client import Service
 

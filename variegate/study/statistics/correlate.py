@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError
-from variegate.study.columns import check_of_subset, metric_columns
-from variegate.study.performance import (
+from variegate.study.statistics.columns import check_of_subset, metric_columns
+from variegate.study.statistics.performance import (
     MetricKey,
     Performance,
     RunResult,
@@ -20,9 +20,17 @@ from variegate.study.performance import (
     is_constant,
     performance,
 )
-from variegate.study.permuting import permuted_pearson, permuted_spearman
-from variegate.study.resampling import bca_intervals, check_draws, holm, max_corrected, p_values, permutations_of, resample_counts
-from variegate.study.weighted import weighted_pearson, weighted_spearman
+from variegate.study.statistics.permuting import permuted_pearson, permuted_spearman
+from variegate.study.statistics.resampling import (
+    bca_intervals,
+    check_draws,
+    holm,
+    max_corrected,
+    p_values,
+    permutations_of,
+    resample_counts,
+)
+from variegate.study.statistics.weighted import weighted_pearson, weighted_spearman
 
 __all__ = ["Correlation", "Correlations", "Estimate", "correlations"]
 

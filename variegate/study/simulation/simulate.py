@@ -14,10 +14,10 @@ from variegate.errors import DataError, bad_parameter, unknown_name
 from variegate.geometry import sharing
 from variegate.metrics import GROUPS, MetricSpec, metric_specs
 from variegate.progress import track
-from variegate.study.resampling import resample_counts
-from variegate.study.scenarios import POOL_SIZE, SCENARIOS, Drawn, Scenario, names_of
-from variegate.study.spaces import SPACES
-from variegate.study.tables import plain
+from variegate.study.simulation.scenarios import POOL_SIZE, SCENARIOS, Drawn, Scenario, names_of
+from variegate.study.simulation.spaces import SPACES
+from variegate.study.statistics.resampling import resample_counts
+from variegate.study.statistics.tables import plain
 
 __all__ = ["Agreement", "Simulation", "simulate"]
 

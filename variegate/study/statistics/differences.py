@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.study.performance import RunResult, check_runs, check_values, is_constant, subset_means
-from variegate.study.resampling import holm
+from variegate.study.statistics.performance import RunResult, check_runs, check_values, is_constant, subset_means
+from variegate.study.statistics.resampling import holm
 
 __all__ = ["Arm", "Difference", "differences", "ranking"]
 

@@ -1,0 +1,1 @@
+"""Language models: small ones made from nothing, any one loaded, chat templates and tokens."""

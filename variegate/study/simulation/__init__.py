@@ -1,0 +1,1 @@
+"""Simulated sets whose order of diversity is known, and how metrics rank them."""

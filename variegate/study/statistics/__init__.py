@@ -1,0 +1,1 @@
+"""Do metrics predict performance? Correlations, slopes, noise ceilings, and their tables."""
