@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-__all__ = ["Advance", "announce", "announce_by", "report_to_terminal", "track"]
+__all__ = ["Advance", "announce", "announce_by", "report_by", "report_to_terminal", "track"]
 
 Advance = Callable[[int], None]
 Reporter = Callable[[str, int, str], AbstractContextManager[Advance]]
@@ -34,6 +34,11 @@ def announce(message: str) -> None:
 def announce_by(tell: Callable[[str], None]) -> None:
     """Have announcements told by `tell` from now on."""
     _announcer.set(tell)
+
+
+def report_by(reporter: Reporter) -> None:
+    """Have progress shown by `reporter` from now on: called with a label, a total and a unit, it opens a progress line."""
+    _reporter.set(reporter)
 
 
 def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[Advance]:

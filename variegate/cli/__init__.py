@@ -23,6 +23,7 @@ VERBS = {
     "diagnose": ("diagnose", "Say where a data set is not diverse, with example rows."),
     "select": ("select", "Choose rows of a pool and write them."),
     "ladder": ("ladder", "Write the data sets of a grid of strategies, levels, sizes and seeds."),
+    "study": ("study", "Fine-tune on many subsets: which train best, and which metric tells so?"),
     "simulate": ("simulate", "Test the metrics on simulated sets whose order of diversity is known."),
     "embed": ("views", "Fill the cache with vectors ahead of time."),
     "tokenize": ("views", "Fill the cache with token ids ahead of time."),

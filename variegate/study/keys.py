@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from variegate.errors import DataError, ParameterError, unknown_name
 
-__all__ = ["Keys", "read_yaml"]
+__all__ = ["Keys", "located", "read_yaml"]
 
 T = TypeVar("T")
 
@@ -155,6 +155,12 @@ def read_yaml(path: Path) -> Keys:
         problem = getattr(error, "problem", None) or (str(error).splitlines() or ["nested too deeply"])[0]
         raise DataError(f"{path}{place}: is not valid YAML ({problem}).") from None
     return Keys(values, "", str(path), lines)
+
+
+def located(name: str, folder: Path) -> str:
+    """Return a file's name relative to where we are, given relative to a folder; other names, such as the Hub's, stay."""
+    beside = folder / name
+    return str(beside) if not Path(name).is_absolute() and beside.exists() else name
 
 
 def _note_lines(node: Any, where: str, lines: dict[str, int], file: str) -> None:

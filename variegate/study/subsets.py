@@ -6,18 +6,19 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.corpus import Corpus
-from variegate.data.record import SIDES
+from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError
 from variegate.strategies import STRATEGIES, Selection, select
 from variegate.study.identity import identity
 from variegate.study.keys import Keys
 from variegate.study.ladder import ladder_levels
+from variegate.views.clusters import is_clustering
 
 __all__ = ["SubsetSettings", "read_subsets", "select_rows"]
 
@@ -43,6 +44,8 @@ class SubsetSettings:
         options: the strategy's own parameters, as JSON.
         only: a column and how many of its values rows may come from, drawn by seed, as in ("source", 3); None for all. A control:
             a set that is poor in sources.
+        pool_sample: choose from so many rows of the pool, drawn by seed; None for all of them. By this, strategies that draw
+            nothing at random have another subset for each seed, so that what luck does to them can be told.
         copies: how often each row stands in the set. A control: 10 makes a set with a tenth of the rows, each ten times.
         label: what people call it; the strategy's name if empty.
     """
@@ -62,6 +65,7 @@ class SubsetSettings:
     quality: str | None = None
     options: str = "{}"
     only: tuple[str, int] | None = None
+    pool_sample: int | None = None
     copies: int = 1
     label: str = ""
 
@@ -74,14 +78,22 @@ class SubsetSettings:
     def name(self) -> str:
         """What people call it, with what else tells it from its neighbours in a grid."""
         level = "" if self.level is None else f" {self.level:g} %"
-        amount = f"{self.size:,} rows" if self.size is not None else f"{self.budget_tokens:,} tokens"
-        matched = "" if self.match_length is None else ", lengths matched"
-        return f"{self.label or self.strategy}{level}, {self.side}, {amount}{matched}, seed {self.seed}"
+        return f"{self.arm}{level}, {self.side}, {self.amount}, seed {self.seed}"
 
     @property
-    def group(self) -> str:
-        """What is the same but for the seed: the hash without it."""
-        return replace(self, seed=0).id
+    def arm(self) -> str:
+        """What is compared with other ways to choose: all but side, level, amount and seed."""
+        name = self.label or self.strategy
+        if not self.label and self.embedder != "static":
+            name += f" [{self.embedder}]"
+        if not self.label and self.options != "{}":
+            name += f" {self.options}"
+        return name if self.match_length is None else f"{name}, lengths matched"
+
+    @property
+    def amount(self) -> str:
+        """How much data, in words: subsets of another amount are not compared."""
+        return f"{self.size:,} rows" if self.size is not None else f"{self.budget_tokens:,} tokens"
 
 
 def read_subsets(keys: Keys, study_seed: int) -> list[SubsetSettings]:
@@ -125,7 +137,7 @@ def _grid(keys: Keys, study_seed: int) -> Iterator[SubsetSettings]:
         strategy="", tokenizer=keys.text("tokenizer", "llama2"), topics=keys.text("topics", "kmeans:100"),
         tags=keys.text("tags", "keyphrases"), length_range=keys.text("length_range", None), quality=keys.text("quality", None),
         options=json.dumps(options, sort_keys=True), only=None if only is None else (only[0], only[1]),
-        copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
+        pool_sample=keys.whole("pool_sample", None, 1), copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
     )  # fmt: skip
     keys.done()
     amounts: list[tuple[int | None, int | None]] = [(size, None) for size in sizes] + [(None, budget) for budget in budgets]
@@ -158,13 +170,20 @@ def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64]
 
     Returns:
         Row numbers of the pool in picking order, each as often as it stands in the set, and the selection as the strategy made it
-        (of the part of the pool that `only` leaves).
+        (of the part of the pool that `only` and `pool_sample` leave).
 
     Raises:
         DataError, ParameterError: the set cannot be had.
     """
     rows = np.arange(len(pool)) if wanted.only is None else _only(pool, *wanted.only, wanted.seed)
-    part = pool if wanted.only is None else pool.take(rows)
+    if wanted.pool_sample is not None:
+        if wanted.pool_sample > len(rows):
+            raise DataError(f"{pool.name}: 'pool_sample' asks for {wanted.pool_sample:,} of {len(rows):,} rows. Ask for fewer.")
+        # Of another stream than the strategy's own, which would else draw by the same numbers.
+        drawn = np.random.default_rng([wanted.seed, 1]).choice(len(rows), wanted.pool_sample, replace=False)
+        rows = rows[np.sort(drawn)]
+    _build_on(pool, wanted)
+    part = pool if len(rows) == len(pool) else pool.take(rows)
     size = None if wanted.size is None else -(-wanted.size // wanted.copies)
     budget = None if wanted.budget_tokens is None else wanted.budget_tokens // wanted.copies
     level: dict[str, Any] = {} if wanted.level is None else {"level": wanted.level}
@@ -176,6 +195,18 @@ def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64]
     # Whole rounds of copies, as an epoch goes through a set: no row's copies stand beside each other.
     repeated = np.tile(rows[chosen.indices], wanted.copies)
     return repeated if wanted.size is None else repeated[: wanted.size], chosen
+
+
+def _build_on(pool: Corpus, wanted: SubsetSettings) -> None:
+    """Build on the whole pool what a selection looks at, so that every part of it takes its share in place of making its own."""
+    side, view = cast(Side, wanted.side), STRATEGIES[wanted.strategy].view or ""
+    if "vectors" in view or (view == "topics" and is_clustering(wanted.topics)):
+        pool.vectors(side, wanted.embedder)
+    if "tokens" in view:
+        pool.tokens(side, wanted.tokenizer)
+    if wanted.budget_tokens is not None or wanted.match_length is not None or wanted.length_range is not None:
+        for one in pool.sides:
+            pool.tokens(one, wanted.tokenizer)
 
 
 def _only(pool: Corpus, column: str, values: int, seed: int) -> NDArray[np.int64]:

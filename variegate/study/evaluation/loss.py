@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,17 @@ from numpy.typing import NDArray
 
 from variegate.corpus import Corpus
 from variegate.data.record import Turn
-from variegate.errors import DataError, ParameterError
+from variegate.errors import DataError, ParameterError, unknown_name
 from variegate.loading import load
 from variegate.progress import announce, track
+from variegate.study.evaluation.prompts import Prompt, reference_names
 from variegate.study.models.batches import Batcher
 from variegate.study.models.encoding import Conversation, Encoded, encoder_for, pad_id, turns_of
 from variegate.study.models.loading import Place, answer_losses, load_model, place_for, quiet
 
-__all__ = ["HeldOut", "heldout_loss", "heldout_references", "heldout_rows", "losses_of"]
+__all__ = ["HeldOut", "heldout_loss", "heldout_references", "heldout_rows", "losses_of", "thinned"]
 
+PROMPT_COLUMNS = ("set", "category")
 # Of logits, in float32: what a batch may take besides the model.
 LOGIT_BYTES = 512 << 20
 
@@ -60,77 +61,63 @@ def heldout_rows(name: str, data: Any, by: Sequence[str] = ()) -> HeldOut:
     return HeldOut(name, conversations, wheres, {column: [str(one) for one in corpus.column(column)] for column in by})
 
 
-def heldout_references(name: str, path: str | Path, reference: str, by: Sequence[str] = ()) -> HeldOut:
-    """Read the reference answers of a file of evaluation prompts as held-out samples.
+def thinned(held: HeldOut, most: int | None) -> HeldOut:
+    """Return at most so many samples of each value of the first column, or of all: those of the lowest hashes.
+
+    Which samples are kept does not depend on their order, and more of them hold the fewer.
+    """
+    if most is None:
+        return held
+    labels = next(iter(held.groups.values()), [""] * len(held.conversations))
+    hashed = [hashlib.sha256("\0".join(turn.text for turn in turns).encode()).digest() for turns in held.conversations]
+    taken: dict[str, int] = {}
+    kept = []
+    for at in sorted(range(len(hashed)), key=hashed.__getitem__):
+        taken[labels[at]] = taken.get(labels[at], 0) + 1
+        if taken[labels[at]] <= most:
+            kept.append(at)
+    kept.sort()
+    return HeldOut(
+        held.name, [held.conversations[at] for at in kept], [held.wheres[at] for at in kept],
+        {column: [values[at] for at in kept] for column, values in held.groups.items()},
+    )  # fmt: skip
+
+
+def heldout_references(name: str, prompts: Sequence[Prompt], references: Sequence[str], by: Sequence[str] = ()) -> HeldOut:
+    """Return the reference answers of evaluation prompts as held-out samples.
 
     Args:
         name: what values are called after.
-        path: JSON Lines; each line has `prompt`, or `turns` (the user's, in order), and `references`: name -> answers, one for
-            each turn. Lines whose references lack the name, or have no text under it, are left out, and are counted.
-        reference: whose answers, such as "gpt4".
-        by: other fields by whose values the loss is told apart, such as "set".
+        prompts: those that have none of the references are left out, and are counted.
+        references: whose answers, such as "gpt4"; of several, the first that a prompt has.
+        by: "set" and "category", where the loss is to be told apart by them.
 
     Raises:
-        DataError: the file cannot be read, or no line has such a reference.
+        DataError: no prompt has such a reference.
+        ParameterError: `by` names something else.
     """
-    conversations: list[Conversation] = []
-    wheres: list[str] = []
-    groups: dict[str, list[str]] = {column: [] for column in by}
-    known: set[str] = set()
-    lines = _lines(Path(path))
-    for where, row in lines:
-        references = row.get("references")
-        if not isinstance(references, Mapping):
-            raise DataError(f"{where}: has no 'references', an object of answers by name.")
-        known.update(references)
-        turns = _talk(row, references.get(reference), where)
-        if turns is None:
-            continue
-        for column in by:
-            if column not in row:
-                raise DataError(f"{where}: lacks the field '{column}'. It has: {', '.join(row)}.")
-            groups[column].append(str(row[column]))
-        conversations.append(turns)
-        wheres.append(where)
-    if not conversations:
-        raise DataError(f"{path}: no line has a reference {reference!r}. There are: {', '.join(sorted(known)) or 'none'}.")
-    if len(conversations) < len(lines):
-        announce(f"note: {len(lines) - len(conversations):,} of {len(lines):,} lines of {path} have no reference {reference!r}")
-    return HeldOut(name, conversations, wheres, groups)
+    for column in by:
+        if column not in PROMPT_COLUMNS:
+            raise unknown_name("column of prompts", column, PROMPT_COLUMNS)
+    kept = [(prompt, answers) for prompt in prompts for answers in [_reference(prompt, references)] if answers]
+    if not kept:
+        known = ", ".join(reference_names(prompts)) or "none"
+        raise DataError(f"{name}: no prompt has a reference {' or '.join(map(repr, references))}. There are: {known}.")
+    if len(kept) < len(prompts):
+        lacking = len(prompts) - len(kept)
+        announce(f"note: {name} leaves out {lacking:,} of {len(prompts):,} prompts, which have no such reference")
+    conversations = []
+    for prompt, answers in kept:
+        turns = [Turn(message["role"], message["content"]) for message in prompt.before]  # type: ignore[arg-type]
+        for asked, answer in zip(prompt.turns, answers, strict=False):
+            turns += [Turn("user", asked), Turn("assistant", answer)]
+        conversations.append(tuple(turns))
+    groups = {column: [str(getattr(prompt, column)) for prompt, _ in kept] for column in by}
+    return HeldOut(name, conversations, [f"prompt {prompt.id}" for prompt, _ in kept], groups)
 
 
-def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'it is not valid UTF-8'}).") from None
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}, line {number}: is not valid JSON ({error}).") from None
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: is not an object with named fields.")
-            rows.append((f"{path}, line {number}", row))
-    return rows
-
-
-def _talk(row: Mapping[str, Any], answers: object, where: str) -> Conversation | None:
-    """Return prompts and answers in turn; None where there is no answer."""
-    texts = [answers] if isinstance(answers, str) else answers
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        return None
-    prompts = row.get("turns") or [row.get("prompt")]
-    if not isinstance(prompts, list) or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
-        raise DataError(f"{where}: has no 'prompt', and no 'turns' that are a list of texts.")
-    if len(texts) > len(prompts):
-        raise DataError(f"{where}: has {len(texts)} answers to {len(prompts)} prompts.")
-    turns: list[Turn] = []
-    for prompt, answer in zip(prompts, texts, strict=False):
-        turns += [Turn("user", prompt), Turn("assistant", answer)]
-    return tuple(turns)
+def _reference(prompt: Prompt, names: Sequence[str]) -> tuple[str, ...]:
+    return next((prompt.references[name] for name in names if any(prompt.references.get(name, ()))), ())
 
 
 def heldout_loss(

@@ -7,10 +7,11 @@ from typing import Any
 
 from variegate.study.statistics.correlate import Correlations, Estimate
 from variegate.study.statistics.differences import Arm, Difference
+from variegate.study.statistics.noise import NoiseCeiling
 from variegate.study.statistics.regression import LevelSlope
 from variegate.study.statistics.tables import Column, Row, Table
 
-__all__ = ["correlation_table", "difference_table", "ranking_table", "slope_table"]
+__all__ = ["ceiling_table", "correlation_table", "difference_table", "ranking_table", "slope_table"]
 
 COEFFICIENTS = {"pearson": "Pearson", "spearman": "Spearman", "mean": "Mean"}
 
@@ -75,6 +76,29 @@ def ranking_table(found: Sequence[Arm]) -> Table:
         Column("sd", "SD"), Column("best", "Best"), Column("n", "Subsets"), Column("runs", "Runs"),
     ]  # fmt: skip
     return [vars(one) for one in found], columns
+
+
+def ceiling_table(found: Sequence[NoiseCeiling]) -> Table:
+    """Return a table of what luck leaves for a metric to predict."""
+    columns = [
+        Column("source", "From"), Column("groups", "Groups"), Column("values", "Values"),
+        Column("between", "Variance between", 3), Column("within", "Variance within", 3),
+        Column("reliability", "Reliability"), Column("interval", "Interval"), Column("ceiling", "Largest r"),
+        Column("ceiling_interval", "Interval"), Column("reason", "Note"),
+    ]  # fmt: skip
+    rows: list[Row] = []
+    for one in found:
+        parts = one.components
+        counts: dict[str, Any] = {"groups": None, "values": None, "between": None, "within": None}
+        if parts is not None:
+            counts = {"groups": parts.groups, "values": parts.values, "between": parts.between, "within": parts.within}
+        rows.append(
+            {
+                "source": one.source, **counts, "reliability": one.reliability, "interval": one.reliability_interval,
+                "ceiling": one.ceiling, "ceiling_interval": one.ceiling_interval, "reason": one.reason,
+            }
+        )  # fmt: skip
+    return rows, columns
 
 
 def _estimate(kind: str, one: Estimate) -> dict[str, Any]:

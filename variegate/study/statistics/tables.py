@@ -14,7 +14,7 @@ import numpy as np
 
 from variegate.errors import DataError, bad_parameter
 
-__all__ = ["KINDS", "Column", "Row", "Table", "plain", "write_table"]
+__all__ = ["KINDS", "Column", "Row", "Table", "plain", "shown", "write_table"]
 
 KINDS = ("markdown", "csv", "latex")
 Kind = Literal["markdown", "csv", "latex"]
@@ -112,13 +112,14 @@ def _parts(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def _shown(value: Any, column: Column) -> str:
+def shown(value: Any, column: Column) -> str:
+    """Return a value as a cell shows it."""
     if value is None or value == "":
         return NOTHING
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_shown(one, column) for one in value)}]"
+        return f"[{', '.join(shown(one, column) for one in value)}]"
     if isinstance(value, bool | int | np.integer):
         return f"{value}"
     if column.p:
@@ -137,7 +138,7 @@ def _markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
         return MARKDOWN.sub(lambda found: "\\" + found[0], " ".join(text.split()))
 
     lines = [[cell(column.title) for column in columns], ["---:" if _numeric(rows, one) else "---" for one in columns]]
-    lines += [[cell(_shown(row[column.key], column)) for column in columns] for row in rows]
+    lines += [[cell(shown(row[column.key], column)) for column in columns] for row in rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
@@ -148,7 +149,7 @@ def _latex(rows: Sequence[Row], columns: Sequence[Column]) -> str:
         return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)
 
     lines = [" & ".join(cell(column.title) for column in columns)]
-    lines += [" & ".join(cell(_shown(row[column.key], column)) for column in columns) for row in rows]
+    lines += [" & ".join(cell(shown(row[column.key], column)) for column in columns) for row in rows]
     kinds = "".join("r" if _numeric(rows, column) else "l" for column in columns)
     body = [rf"{line} \\" for line in lines]
     parts = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]

@@ -1,0 +1,247 @@
+"""What a study's YAML file says, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from variegate.data.record import SIDES
+from variegate.errors import ParameterError, unknown_name
+from variegate.metrics import METRICS, metric_names
+from variegate.study.evaluation.settings import Evaluation, read_evaluations
+from variegate.study.halves import HALVES
+from variegate.study.keys import Keys, located, read_yaml
+from variegate.study.subsets import SubsetSettings, read_subsets
+from variegate.study.training.settings import Command, Training, read_training
+
+__all__ = ["Analysis", "Measures", "Pool", "Study", "Variant", "read_study"]
+
+DEFAULT_HELD = ["mean_response_tokens"]
+COVARIATES = ("mean_response_tokens", "mean_tokens", "tokens", "response_tokens", "rows")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What subsets are chosen from.
+
+    Attributes:
+        data: files or Hub names, as :func:`variegate.load` reads them.
+        half: "design" or "test" for the rows that a hash puts into that half; None for all.
+    """
+
+    data: tuple[str, ...]
+    half: str | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A metric with parameters of its own, under a name of its own.
+
+    Attributes:
+        name: what tables call it.
+        metric: from `variegate list metrics`.
+        params: its parameters.
+        reference: whether it is measured against the pool.
+    """
+
+    name: str
+    metric: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reference: bool = True
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured on each subset.
+
+    Attributes:
+        metrics: names and groups; None for all that the data allows.
+        variants: metrics with parameters of their own.
+        sides: of the texts.
+        embedders: the first for every metric, the others for those that look at vectors.
+        tokenizer: what makes the tokens.
+        topics: what topics are.
+        tags: what tags are.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    variants: tuple[Variant, ...] = ()
+    sides: tuple[str, ...] = SIDES
+    embedders: tuple[str, ...] = ("static",)
+    tokenizer: str = "llama2"
+    topics: str = "kmeans:100"
+    tags: str = "keyphrases"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How metrics are compared with performance.
+
+    Attributes:
+        families: name of a family of tests -> the values of evaluations that belong to it.
+        held: covariates whose part in a correlation is taken out, in tables of their own.
+        baseline: the subsets that others are compared with, by label.
+        confidence: of intervals.
+        resamples: of the bootstrap.
+        permutations: of the tests.
+    """
+
+    families: Mapping[str, tuple[str, ...]]
+    held: tuple[str, ...] = tuple(DEFAULT_HELD)
+    baseline: str = "random"
+    confidence: float = 0.95
+    resamples: int = 2_000
+    permutations: int = 10_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole study.
+
+    Attributes:
+        name: its title.
+        seed: of everything drawn at random that has no seed of its own.
+        pool: what subsets are chosen from.
+        subsets: what is trained on.
+        measures: what is measured on each.
+        training: how a model is fine-tuned.
+        training_seeds: each subset is trained on once with each.
+        keep_models: whether models stay after their evaluation.
+        evaluations: what is evaluated of each model.
+        analysis: how metrics are compared with performance.
+    """
+
+    name: str
+    seed: int
+    pool: Pool
+    subsets: tuple[SubsetSettings, ...]
+    measures: Measures
+    training: Training | Command
+    training_seeds: tuple[int, ...]
+    keep_models: bool
+    evaluations: tuple[Evaluation, ...]
+    analysis: Analysis
+
+
+def read_study(path: str | Path) -> Study:
+    """Read a study's file, and check everything in it that can be checked without doing the work.
+
+    Paths of files stand relative to the folder of the study's file.
+
+    Raises:
+        DataError: the file cannot be read, or a file that it names is not there.
+        ParameterError: a key or value is not known; the message names the line, what was given and what is allowed.
+        MissingExtraError: a package that it takes is not installed.
+    """
+    file = Path(path)
+    keys = read_yaml(file)
+    seed = keys.whole("seed", 0)
+    name = keys.text("name", file.stem)
+    pool = _pool(_section(keys, "pool"), file.parent)
+    subsets = tuple(read_subsets(keys, seed))
+    measures = _measures(keys.inner("measures"))
+    train = _section(keys, "train")
+    seeds = tuple(train.wholes("seeds", [seed]))
+    _refuse_repeats(train, "seeds", seeds)
+    keep = train.flag("keep_models", False)
+    _resolve_model(train, file.parent)
+    training = read_training(train)
+    evaluations = read_evaluations(keys, file.parent, training.model)
+    analysis = _analysis(keys.inner("analysis"), evaluations, subsets, keys)
+    keys.done()
+    return Study(name, seed, pool, subsets, measures, training, seeds, keep, evaluations, analysis)
+
+
+def _section(keys: Keys, name: str) -> Keys:
+    found = keys.inner(name)
+    if found is None:
+        raise ParameterError(f"{keys.file}: '{name}' is missing. `variegate study init` writes a file that has every key.")
+    return found
+
+
+def _refuse_repeats(keys: Keys, name: str, values: tuple[Any, ...]) -> None:
+    if len(set(values)) < len(values):
+        raise keys.wrong(name, "values that are all different", list(values))
+
+
+def _pool(keys: Keys, folder: Path) -> Pool:
+    data = keys.words("data", [])
+    if not data:
+        raise ParameterError(
+            f"{keys.file}: 'pool.data' is missing. It must be a file of samples, a Hub name, or a list of these."
+        )
+    half = keys.one_of("half", None, HALVES)
+    keys.done()
+    return Pool(tuple(located(one, folder) for one in data), half)
+
+
+def _resolve_model(train: Keys, folder: Path) -> None:
+    model = train.values.get("model")
+    if isinstance(model, str):
+        train.values["model"] = located(model, folder)
+    template = train.values.get("chat_template")
+    if isinstance(template, str) and "{" not in template:
+        train.values["chat_template"] = located(template, folder)
+
+
+def _measures(keys: Keys | None) -> Measures:
+    if keys is None:
+        return Measures()
+    metrics = keys.words("metrics", [])
+    try:
+        for metric in metrics:
+            metric_names(metric)
+    except ParameterError as error:
+        raise ParameterError(f"{keys.file}: 'measures.metrics': {error}") from None
+    sides = keys.words("sides", list(SIDES), SIDES)
+    embedders = keys.words("embedders", ["static"])
+    for name, values in (("sides", sides), ("embedders", embedders)):
+        _refuse_repeats(keys, name, tuple(values))
+    variants = tuple(_variant(one) for one in keys.list_of("variants"))
+    _refuse_repeats(keys, "variants", tuple(one.name for one in variants))
+    found = Measures(
+        tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), keys.text("tokenizer", "llama2"),
+        keys.text("topics", "kmeans:100"), keys.text("tags", "keyphrases"),
+    )  # fmt: skip
+    keys.done()
+    return found
+
+
+def _variant(keys: Keys) -> Variant:
+    name = keys.required("name", keys.text("name", None), "what tables call the variant")
+    metric = keys.required("metric", keys.text("metric", None), "a metric")
+    if metric.partition("@")[0] not in METRICS:
+        raise unknown_name(f"value of '{keys.path('metric')}' in {keys.file}:", metric, list(METRICS))
+    if name in METRICS:
+        raise keys.wrong("name", "a name that no metric has", name)
+    params: Mapping[str, Any] = keys.take(
+        "params", {}, "a mapping of the metric's parameters", lambda value: isinstance(value, Mapping)
+    )
+    reference = keys.flag("reference", True)
+    keys.done()
+    return Variant(name, metric, dict(params), reference)
+
+
+def _analysis(
+    keys: Keys | None, evaluations: tuple[Evaluation, ...], subsets: tuple[SubsetSettings, ...], root: Keys
+) -> Analysis:
+    keys = keys or Keys({}, "analysis", root.file, root.lines)
+    families = {one.name: one.headline for one in evaluations}
+    inner = keys.inner("families")
+    if inner is not None:
+        families = {name: tuple(inner.words(name, [])) for name in list(inner.values)}
+        known = [one.name for one in evaluations]
+        for name, values in families.items():
+            for value in values:
+                if value.split("/")[0] not in known:
+                    raise unknown_name(f"evaluation in '{inner.path(name)}' in {keys.file}:", value, known)
+    labels = list(dict.fromkeys(one.arm for one in subsets))
+    baseline = keys.one_of("baseline", "random" if "random" in labels else labels[0], labels)
+    found = Analysis(
+        families, tuple(keys.words("held", DEFAULT_HELD, COVARIATES)), baseline, keys.number("confidence", 0.95, 0.5, 0.999),
+        keys.whole("resamples", 2_000, 100), keys.whole("permutations", 10_000, 100),
+    )  # fmt: skip
+    keys.done()
+    return found
