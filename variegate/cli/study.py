@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from variegate.study.analyse import Findings
     from variegate.study.conduct import Conducted
     from variegate.study.cost import Cost
+    from variegate.study.statistics.correlate import Correlations
 
 __all__ = ["study_command"]
 
@@ -78,9 +79,7 @@ def study_command(
     for what, why in found.failures:
         click.echo(f"failed: {what}: {why}", err=True)
     if found.failures:
-        click.echo(
-            f"{len(found.failures):,} pieces of work failed. The same command tries these again, and nothing else.", err=True
-        )
+        click.echo(f"{len(found.failures):,} pieces of work failed. The same command tries these again.", err=True)
     return 1 if found.failures else 0
 
 
@@ -116,7 +115,8 @@ def _cost_lines(cost: Cost) -> list[str]:
 
     seen, planned = cost.tokens
     lines = [
-        f"{cost.subsets[1]:,} subsets ({cost.subsets[0]:,} are chosen), {cost.measures[1]:,} measures of them ({cost.measures[0]:,} done).",
+        f"{cost.subsets[1]:,} subsets ({cost.subsets[0]:,} are chosen).",
+        f"{cost.measures[1]:,} measures of them ({cost.measures[0]:,} done).",
         f"{cost.runs[1]:,} runs of training and evaluation ({cost.runs[0]:,} done).",
     ]
     if planned is None:
@@ -179,14 +179,18 @@ def _show_findings(one: Findings) -> None:
         title=f"What trains best ({what})",
     )  # fmt: skip
     for (group, held), table in one.correlations.items():
-        rows = []
-        for row in table.rows[:SHOWN]:
-            interval = "" if row.mean.interval is None else f"{row.mean.interval[0]:.2f} to {row.mean.interval[1]:.2f}"
-            rows.append(
-                [row.metric, row.side, row.embedder, f"{row.pearson.value:.2f}", f"{row.spearman.value:.2f}", f"{row.mean.value:.2f}",
-                 interval, f"{row.mean.p_max:.2g}"]
-            )  # fmt: skip
-        print_table(
-            ["metric", "side", "embedder", "Pearson", "Spearman", "mean", "interval", "p, all metrics"], rows, numbers_from=3,
-            title=f"What predicts performance ({what}; {group}, {held})",
-        )  # fmt: skip
+        _show_correlations(table, f"{what}; {group}, {held}")
+
+
+def _show_correlations(table: Correlations, what: str) -> None:
+    from variegate.cli.tables import print_table
+
+    rows = []
+    for row in table.rows[:SHOWN]:
+        interval = "" if row.mean.interval is None else f"{row.mean.interval[0]:.2f} to {row.mean.interval[1]:.2f}"
+        coefficients = [f"{one.value:.2f}" for one in (row.pearson, row.spearman, row.mean)]
+        rows.append([row.metric, row.side, row.embedder, *coefficients, interval, f"{row.mean.p_max:.2g}"])
+    print_table(
+        ["metric", "side", "embedder", "Pearson", "Spearman", "mean", "interval", "p, all metrics"], rows, numbers_from=3,
+        title=f"What predicts performance ({what})",
+    )  # fmt: skip

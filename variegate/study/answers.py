@@ -57,10 +57,8 @@ def _best_metric(one: Findings) -> str:
     if held is not None and held.rows:
         first = held.rows[0]
         embedder = f" (vectors by {first.embedder})" if first.embedder else ""
-        words += (
-            f". With {' and '.join(held.held).replace('_', ' ')} held fixed it is {first.metric} of the {_side(first.side)}{embedder}, "
-            f"{first.mean.value:.2f}"
-        )
+        kept = " and ".join(held.held).replace("_", " ")
+        words += f". With {kept} held fixed it is {first.metric} of the {_side(first.side)}{embedder}, {first.mean.value:.2f}"
     return f"{words}."
 
 
