@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from variegate.corpus import Corpus
 from variegate.errors import DataError
 
-__all__ = ["HALVES", "half_of", "in_half"]
+__all__ = ["HALVES", "half_of", "in_half", "lowest"]
 
 HALVES = ("design", "test")
 
@@ -23,6 +23,21 @@ def in_half(text: str, half: str) -> bool:
     """
     first = hashlib.sha256(" ".join(text.split()).encode()).digest()[0]
     return HALVES[first % 2] == half
+
+
+def lowest(corpus: Corpus, rows: int | None) -> Corpus:
+    """Return so many rows of a corpus, those of the lowest hashes: which these are does not depend on the order of the rows.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    if rows is None:
+        return corpus
+    if rows > len(corpus):
+        raise DataError(f"{corpus.name}: 'pool.rows' asks for {rows:,} rows, and there are {len(corpus):,}. Ask for fewer.")
+    hashes = [hashlib.sha256(text.encode()).digest()[1:] for text in corpus.texts("both").to_pylist()]
+    kept = np.sort(np.array(sorted(range(len(hashes)), key=lambda at: (hashes[at], at))[:rows], np.int64))
+    return corpus.take(kept, f"{corpus.name}, {rows:,} rows")
 
 
 def half_of(corpus: Corpus, half: str | None) -> Corpus:

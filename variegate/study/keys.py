@@ -158,9 +158,13 @@ def read_yaml(path: Path) -> Keys:
 
 
 def located(name: str, folder: Path) -> str:
-    """Return a file's name relative to where we are, given relative to a folder; other names, such as the Hub's, stay."""
-    beside = folder / name
-    return str(beside) if not Path(name).is_absolute() and beside.exists() else name
+    """Return a file's name relative to where we are, given relative to a folder; other names, such as the Hub's, stay.
+
+    A model for embeddings may have `hf:` before its name.
+    """
+    kind, prefix, rest = name.rpartition(":") if name.startswith("hf:") else ("", "", name)
+    beside = folder / rest
+    return f"{kind}{prefix}{beside}" if not Path(rest).is_absolute() and beside.exists() else name
 
 
 def _note_lines(node: Any, where: str, lines: dict[str, int], file: str) -> None:

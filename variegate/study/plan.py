@@ -29,10 +29,12 @@ class Pool:
     Attributes:
         data: files or Hub names, as :func:`variegate.load` reads them.
         half: "design" or "test" for the rows that a hash puts into that half; None for all.
+        rows: so many of these, those of the lowest hashes; None for all.
     """
 
     data: tuple[str, ...]
     half: str | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Measures:
         variants: metrics with parameters of their own.
         sides: of the texts.
         embedders: the first for every metric, the others for those that look at vectors.
+        embedder_sides: sides that an embedder is used on, where these are not all.
         tokenizer: what makes the tokens.
         topics: what topics are.
         tags: what tags are.
@@ -70,6 +73,7 @@ class Measures:
     variants: tuple[Variant, ...] = ()
     sides: tuple[str, ...] = SIDES
     embedders: tuple[str, ...] = ("static",)
+    embedder_sides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tokenizer: str = "llama2"
     topics: str = "kmeans:100"
     tags: str = "keyphrases"
@@ -140,8 +144,8 @@ def read_study(path: str | Path) -> Study:
     seed = keys.whole("seed", 0)
     name = keys.text("name", file.stem)
     pool = _pool(_section(keys, "pool"), file.parent)
-    subsets = tuple(read_subsets(keys, seed))
-    measures = _measures(keys.inner("measures"))
+    subsets = tuple(read_subsets(keys, seed, file.parent))
+    measures = _measures(keys.inner("measures"), file.parent)
     train = _section(keys, "train")
     seeds = tuple(train.wholes("seeds", [seed]))
     _refuse_repeats(train, "seeds", seeds)
@@ -172,9 +176,9 @@ def _pool(keys: Keys, folder: Path) -> Pool:
         raise ParameterError(
             f"{keys.file}: 'pool.data' is missing. It must be a file of samples, a Hub name, or a list of these."
         )
-    half = keys.one_of("half", None, HALVES)
+    half, rows = keys.one_of("half", None, HALVES), keys.whole("rows", None, 1)
     keys.done()
-    return Pool(tuple(located(one, folder) for one in data), half)
+    return Pool(tuple(located(one, folder) for one in data), half, rows)
 
 
 def _resolve_model(train: Keys, folder: Path) -> None:
@@ -186,7 +190,24 @@ def _resolve_model(train: Keys, folder: Path) -> None:
         train.values["chat_template"] = located(template, folder)
 
 
-def _measures(keys: Keys | None) -> Measures:
+def _embedders(keys: Keys, folder: Path) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Read names, or mappings of a name and the sides that it is used on."""
+    allowed = "an embedder, or a mapping with 'name' and 'sides'"
+    entries = keys.some("embedders", ["static"], allowed, lambda one: isinstance(one, str | Mapping) and bool(one))
+    names, on_sides = [], {}
+    for at, entry in enumerate(entries):
+        if isinstance(entry, str):
+            names.append(located(entry, folder))
+            continue
+        inner = Keys(entry, keys.path(f"embedders[{at}]"), keys.file, keys.lines)
+        name = located(inner.required("name", inner.text("name", None), "an embedder"), folder)
+        on_sides[name] = tuple(inner.words("sides", list(SIDES), SIDES))
+        inner.done()
+        names.append(name)
+    return names, on_sides
+
+
+def _measures(keys: Keys | None, folder: Path) -> Measures:
     if keys is None:
         return Measures()
     metrics = keys.words("metrics", [])
@@ -196,13 +217,13 @@ def _measures(keys: Keys | None) -> Measures:
     except ParameterError as error:
         raise ParameterError(f"{keys.file}: 'measures.metrics': {error}") from None
     sides = keys.words("sides", list(SIDES), SIDES)
-    embedders = keys.words("embedders", ["static"])
+    embedders, on_sides = _embedders(keys, folder)
     for name, values in (("sides", sides), ("embedders", embedders)):
         _refuse_repeats(keys, name, tuple(values))
     variants = tuple(_variant(one) for one in keys.list_of("variants"))
     _refuse_repeats(keys, "variants", tuple(one.name for one in variants))
     found = Measures(
-        tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), keys.text("tokenizer", "llama2"),
+        tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), on_sides, keys.text("tokenizer", "llama2"),
         keys.text("topics", "kmeans:100"), keys.text("tags", "keyphrases"),
     )  # fmt: skip
     keys.done()

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from variegate.metrics.run import Settings
 from variegate.strategies import tokens_by_side
 from variegate.study.evaluation.settings import Evaluation
 from variegate.study.folder import RunFolder, StudyFolder, SubsetFolder, read_json, write_json
-from variegate.study.halves import half_of
+from variegate.study.halves import half_of, lowest
 from variegate.study.identity import identity
 from variegate.study.plan import Measures, Pool, Study, Variant
 from variegate.study.subsets import SubsetSettings, select_rows
@@ -55,12 +55,12 @@ class PoolData:
     @cached_property
     def corpus(self) -> Corpus:
         """The rows that subsets are chosen from."""
-        return half_of(self.whole, self._pool.half)
+        return lowest(half_of(self.whole, self._pool.half), self._pool.rows)
 
     @cached_property
     def id(self) -> str:
         """The hash of what the pool holds."""
-        return identity({"sha256": self.whole.sha256, "half": self._pool.half})
+        return identity({"sha256": self.whole.sha256, "half": self._pool.half, "rows": self._pool.rows})
 
     def embedder(self, name: str) -> str:
         """Return the name of an embedder that stands for one fit, on the pool, whatever part is looked at."""
@@ -69,7 +69,7 @@ class PoolData:
 
 def subset_id(pool: PoolData, wanted: SubsetSettings) -> str:
     """Return the hash of the pool and of how rows are chosen from it."""
-    return identity({"pool": pool.id, "subset": wanted.id})
+    return identity({"pool": pool.id, "subset": wanted.id, "embedder": files_of(wanted.embedder)})
 
 
 def make_subset(pool: PoolData, wanted: SubsetSettings, folder: SubsetFolder) -> None:
@@ -131,7 +131,7 @@ class Measure:
     @property
     def id(self) -> str:
         """The hash of all that the values depend on but the rows."""
-        return identity({**asdict(self), "settings": asdict(self.settings)})
+        return identity({**asdict(self), "files": files_of(self.embedder)})
 
 
 def measures_of(wanted: Measures, pool: PoolData) -> list[Measure]:
@@ -141,12 +141,13 @@ def measures_of(wanted: Measures, pool: PoolData) -> list[Measure]:
     found = []
     for at, embedder in enumerate(wanted.embedders):
         settings = Settings(pool.embedder(embedder), wanted.tokenizer, wanted.topics, wanted.tags)
+        sides = wanted.embedder_sides.get(embedder, wanted.sides)
         some = tuple(name for name in names if not at or _looks_at_vectors(name, wanted.topics))
         if some:
-            found.append(Measure(some, wanted.sides, embedder, settings))
+            found.append(Measure(some, sides, embedder, settings))
         for variant in wanted.variants:
             if not at or _looks_at_vectors(variant.metric, wanted.topics):
-                found.append(Measure((variant.metric,), wanted.sides, embedder, settings, variant))
+                found.append(Measure((variant.metric,), sides, embedder, settings, variant))
     return found
 
 
@@ -219,6 +220,7 @@ def runs_of(study: Study, pool: PoolData) -> list[Run]:
     return found
 
 
+@lru_cache(maxsize=16)
 def fingerprint(model: str) -> str:
     """Return what a model is known by: its name on the Hub, or the hash of the files of its folder."""
     folder = Path(model)
@@ -231,6 +233,12 @@ def fingerprint(model: str) -> str:
             for part in _ends(path):
                 hasher.update(part)
     return hasher.hexdigest()
+
+
+def files_of(embedder: str) -> str | None:
+    """Return the hash of an embedder's files, where it is a folder: another model under the same name makes other vectors."""
+    path = embedder.removeprefix("hf:")
+    return fingerprint(path) if Path(path).is_dir() else None
 
 
 def _ends(path: Path) -> Iterator[bytes]:

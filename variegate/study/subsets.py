@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError
 from variegate.strategies import STRATEGIES, Selection, select
 from variegate.study.identity import identity
-from variegate.study.keys import Keys
+from variegate.study.keys import Keys, located
 from variegate.study.ladder import ladder_levels
 from variegate.views.clusters import is_clustering
 
@@ -96,7 +97,7 @@ class SubsetSettings:
         return f"{self.size:,} rows" if self.size is not None else f"{self.budget_tokens:,} tokens"
 
 
-def read_subsets(keys: Keys, study_seed: int) -> list[SubsetSettings]:
+def read_subsets(keys: Keys, study_seed: int, folder: Path) -> list[SubsetSettings]:
     """Read the grids under `subsets`: in each, every combination of its lists.
 
     Raises:
@@ -109,7 +110,7 @@ def read_subsets(keys: Keys, study_seed: int) -> list[SubsetSettings]:
         )
     found: dict[str, SubsetSettings] = {}
     for entry in entries:
-        for one in _grid(entry, study_seed):
+        for one in _grid(entry, study_seed, folder):
             if one.id in found:
                 raise ParameterError(
                     f"{keys.file}: '{entry.where}' describes a set that '{found[one.id].name}' describes already. Take one out."
@@ -118,7 +119,7 @@ def read_subsets(keys: Keys, study_seed: int) -> list[SubsetSettings]:
     return list(found.values())
 
 
-def _grid(keys: Keys, study_seed: int) -> Iterator[SubsetSettings]:
+def _grid(keys: Keys, study_seed: int, folder: Path) -> Iterator[SubsetSettings]:
     strategies = keys.words("strategy", [], list(STRATEGIES))
     if not strategies:
         raise ParameterError(f"{keys.file}: '{keys.path('strategy')}' is missing. Known: {', '.join(STRATEGIES)}.")
@@ -128,7 +129,7 @@ def _grid(keys: Keys, study_seed: int) -> Iterator[SubsetSettings]:
     if bool(sizes) == bool(budgets):
         raise ParameterError(f"{keys.file}: '{keys.where}' takes either 'size' (rows) or 'budget_tokens'. Give one of them.")
     seeds = keys.wholes("seed", [study_seed])
-    embedders = keys.words("embedder", ["static"])
+    embedders = [located(name, folder) for name in keys.words("embedder", ["static"])]
     matched = keys.some("match_length", [None], "pool or null", lambda value: value in ("pool", None))
     nothing: dict[str, Any] = {}
     options = keys.take("options", nothing, "a mapping of a strategy's parameters", lambda value: isinstance(value, Mapping))
