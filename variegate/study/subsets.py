@@ -86,7 +86,7 @@ class SubsetSettings:
         """What is compared with other ways to choose: all but side, level, amount and seed."""
         name = self.label or self.strategy
         if not self.label and self.embedder != "static":
-            name += f" [{self.embedder}]"
+            name += f" [{self.embedder.rstrip(chr(47)).rsplit(chr(47), 1)[-1]}]"
         if not self.label and self.options != "{}":
             name += f" {self.options}"
         return name if self.match_length is None else f"{name}, lengths matched"
