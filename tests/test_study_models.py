@@ -261,40 +261,61 @@ def arms(sizes, effects, n=6, repeats=2, seed=0):
     ]  # fmt: skip
 
 
-def test_differences_are_welchs_of_subset_means():
-    runs = arms((10, 20), {"random": 0, "k_center": 3, "dpp": 0})
+def test_differences_are_dunnetts_of_subset_means():
+    runs = [*arms((10, 20), {"random": 0, "k_center": 3, "dpp": 0}), *arms((10,), {"macro": 2}, n=2, seed=3)]
     values = scores(runs)
     found = differences(runs, values)
-    assert [(one.strategy, one.size) for one in found] == [("k_center", 10), ("dpp", 10), ("k_center", 20), ("dpp", 20)]
+    assert [(one.strategy, one.size) for one in found] == [
+        ("k_center", 10), ("dpp", 10), ("k_center", 20), ("dpp", 20), ("macro", 10)
+    ]  # fmt: skip
     by_subset = {
-        (name, size): values[[run.strategy == name and run.size == size for run in runs]].reshape(6, 2).mean(axis=1)
-        for name in ("random", "k_center", "dpp") for size in (10, 20)
-    }  # fmt: skip
-    for one in found:
-        test = stats.ttest_ind(by_subset[one.strategy, one.size], by_subset["random", one.size], equal_var=False)
-        assert one.p == pytest.approx(test.pvalue)
-        assert one.interval == pytest.approx(tuple(test.confidence_interval()))
-        assert one.value == pytest.approx(by_subset[one.strategy, one.size].mean() - by_subset["random", one.size].mean())
-        assert (one.n, one.n_baseline) == (6, 6)
-    ordered = sorted(found, key=lambda one: one.p)
-    assert ordered[0].p_holm == pytest.approx(min(1, 4 * ordered[0].p))
-    assert ordered[0].p_holm < 0.05
-    assert all(one.p_holm >= one.p for one in found)
+        (name, size): values[[run.strategy == name and run.size == size for run in runs]].reshape(-1, 2).mean(axis=1)
+        for name, size in {(run.strategy, run.size) for run in runs}
+    }
+    for size in (10, 20):
+        some = [one for one in found if one.size == size]
+        control = by_subset["random", size]
+        # scipy draws at random, and is right to some 1e-4.
+        test = stats.dunnett(
+            *(by_subset[one.strategy, size] for one in some), control=control, random_state=np.random.default_rng(1)
+        )
+        ends = test.confidence_interval()
+        for at, one in enumerate(some):
+            assert one.value == pytest.approx(by_subset[one.strategy, size].mean() - control.mean())
+            assert one.p_all == pytest.approx(test.pvalue[at], abs=5e-4)
+            assert one.interval == pytest.approx((ends.low[at], ends.high[at]), abs=5e-3)
+            assert one.p <= one.p_all
+            assert (one.n, one.n_baseline) == (len(by_subset[one.strategy, size]), 6)
+    assert found[0].p_all < 0.01 < found[1].p_all
 
 
-def test_an_arm_with_one_subset_has_a_difference_without_an_interval():
+def test_one_arm_is_students_t():
+    runs = arms((10,), {"random": 0, "dpp": 1})
+    values = scores(runs)
+    (one,) = differences(runs, values)
+    parts = [values[[run.strategy == name for run in runs]].reshape(6, 2).mean(axis=1) for name in ("dpp", "random")]
+    test = stats.ttest_ind(*parts)
+    assert (one.p, one.p_all) == (pytest.approx(test.pvalue), pytest.approx(test.pvalue, abs=1e-5))
+    assert one.interval == pytest.approx(tuple(test.confidence_interval()), abs=1e-4)
+
+
+def test_an_arm_of_one_subset_has_the_luck_of_the_others():
     runs = [*arms((10,), {"random": 0}), *arms((10,), {"novelselect": 1}, n=1), *arms((10,), {"dpp": 1}, seed=2)]
     one, other = differences(runs, scores(runs))
-    assert (one.interval, one.p, one.p_holm) == (None, None, None)
-    assert one.reason == "one subset: select with another seed to know how much it varies"
-    # Not tested, so it does not count as tried.
-    assert other.p_holm == pytest.approx(other.p)
-    alone = [run for run in runs if run.strategy != "random" or run.seed == 0]
-    assert differences(alone, scores(alone))[1].reason.startswith("one subset of random")
-    still = np.array([float(run.strategy == "dpp") for run in runs])
-    assert differences(runs, still)[1].reason == "neither varies between its subsets"
+    assert one.interval is not None and other.interval is not None
+    assert np.diff(one.interval)[0] > 1.5 * np.diff(other.interval)[0]
+
+
+def test_where_luck_cannot_be_told():
+    runs = [*arms((10,), {"random": 0, "novelselect": 1}, n=1)]
+    (one,) = differences(runs, scores(runs))
+    assert (one.interval, one.p, one.p_all) == (None, None, None)
+    assert one.reason == "one subset of each: select with another seed to know how much it varies"
+    several = arms((10,), {"random": 0, "dpp": 1})
+    still = np.array([float(run.strategy == "dpp") for run in several])
+    assert differences(several, still)[0].reason == "nothing varies between its subsets"
     with pytest.raises(vg.DataError, match="No run of random at size 10 to compare novelselect with"):
-        differences([run for run in runs if run.strategy != "random"], np.zeros(14))
+        differences([run for run in runs if run.strategy != "random"], np.zeros(2))
 
 
 def test_the_ranking_is_by_mean_within_a_size():

@@ -24,22 +24,22 @@ def _side(side: str) -> str:
 
 
 def _best_arm(one: Findings, baseline: str) -> str:
-    tested = [arm for arm in one.differences if arm.p_holm is not None]
+    tested = [arm for arm in one.differences if arm.p_all is not None]
     if not tested:
-        return f"No way to choose rows was tried with two selection seeds, so none can be told from {baseline} with an interval."
+        return f"No way to choose rows was tried with two selection seeds, so none can be told from {baseline} by an interval."
     best = max(tested, key=lambda arm: arm.value)
     name, interval = _named(best.strategy, best.side, best.level), best.interval
-    assert interval is not None and best.p_holm is not None
+    assert interval is not None and best.p_all is not None
     found = (
-        f"{name} trains best of {len(tested)} ways that were tried with several seeds: {best.value:+.2f} standard deviations "
+        f"{name} trains best of {len(tested)} ways to choose: {best.value:+.2f} standard deviations "
         f"over {baseline} ({interval[0]:+.2f} to {interval[1]:+.2f})"
     )
     if best.value <= 0:
         return f"Nothing that was tried trains better than {baseline}; {name} comes nearest ({best.value:+.2f})."
-    if best.p_holm >= FOUND:
-        return f"{found}. After so many comparisons this can be luck (p = {best.p_holm:.2g}): take {baseline}, or add seeds."
-    worse = sum(arm.value < 0 and (arm.p_holm or 1) < FOUND for arm in tested)
-    return f"{found}; p = {best.p_holm:.2g} after correction. {worse} of these ways are worse than {baseline} beyond chance."
+    if best.p_all >= FOUND:
+        return f"{found}. After so many comparisons this can be luck (p = {best.p_all:.2g}): take {baseline}, or add seeds."
+    worse = sum(arm.value < 0 and (arm.p_all or 1) < FOUND for arm in tested)
+    return f"{found}; p = {best.p_all:.2g} after correction. {worse} of these ways are worse than {baseline} beyond chance."
 
 
 def _best_metric(one: Findings) -> str:

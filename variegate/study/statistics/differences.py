@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
+from variegate.study.statistics.dunnett import below_all, critical_value
 from variegate.study.statistics.performance import RunResult, check_runs, check_values, is_constant, subset_means
-from variegate.study.statistics.resampling import holm
 
 __all__ = ["Arm", "Difference", "differences", "ranking"]
 
@@ -59,9 +59,10 @@ class Difference:
         level: of its dial; None if it has none.
         size: rows of its subsets.
         value: mean performance over that of the baseline, in standard deviations over runs.
-        interval: Welch's; None where an arm has one subset, as `reason` says.
-        p: of Welch's test, two-sided; None likewise.
-        p_holm: corrected for all differences that are tested.
+        interval: Dunnett's, which holds for all differences of this size together; None where luck cannot be told, as `reason`
+            says.
+        p: of this difference alone, two-sided; None likewise.
+        p_all: corrected for all differences of this size (Dunnett).
         n: subsets.
         n_baseline: subsets of the baseline.
         reason: why there is no interval.
@@ -74,7 +75,7 @@ class Difference:
     value: float
     interval: tuple[float, float] | None
     p: float | None
-    p_holm: float | None
+    p_all: float | None
     n: int
     n_baseline: int
     reason: str | None = None
@@ -109,60 +110,71 @@ def differences(
 ) -> list[Difference]:
     """Compare every strategy, with its side and level, to random selection of the same size.
 
-    Subsets are what is compared: repeats of one are averaged, since they say nothing about another
-    draw.
+    Subsets are what is compared: repeats of one are averaged, since they say nothing about another draw. How much luck there is
+    in a draw is estimated over all arms that have several subsets, and taken to be the same for all; so an arm of one subset has
+    an interval too, a wide one.
 
     Args:
         runs: of the study.
         values: (n,) their performance.
         baseline: the strategy that the others are compared to, whatever its side.
-        confidence: of the intervals.
+        confidence: of the intervals, for all differences of a size together.
 
     Returns:
         One difference a strategy, side, level and size, in the order of the runs.
 
     Raises:
-        DataError: a size without runs of the baseline, or values that are not one finite number a
-            run.
+        DataError: a size without runs of the baseline, or values that are not one finite number a run.
 
-    Reference: Welch 1947; Holm 1979.
+    Reference: Dunnett 1955.
     """
-    from scipy.stats import ttest_ind
-
     if not 0 < confidence < 1:
         raise bad_parameter("confidence", "differences", "a number between 0 and 1", confidence)
-    by_arm = _by_arm(runs, values)
-    found: list[Difference] = []
-    for key, (_, means, _) in by_arm.items():
-        if key[0] == baseline:
-            continue
-        same = [other for name, (_, other, _) in by_arm.items() if name[0] == baseline and name[3] == key[3]]
-        if not same:
-            size = "any size" if key[3] is None else f"size {key[3]}"
-            raise DataError(f"No run of {baseline} at {size} to compare {key[0]} with. Add {baseline} to the study's strategies.")
-        against = np.concatenate(same)
-        value = float(means.mean() - against.mean())
-        reason, interval, p = _untestable(means, against, baseline), None, None
-        if reason is None:
-            test = ttest_ind(means, against, equal_var=False)
-            ends = test.confidence_interval(confidence)
-            interval, p = (float(ends.low), float(ends.high)), float(test.pvalue)
-        found.append(Difference(*key, value, interval, p, None, len(means), len(against), reason))
-    tested = [at for at, one in enumerate(found) if one.p is not None]
-    corrected = holm(np.array([found[at].p for at in tested], dtype=np.float64))
-    for at, p_holm in zip(tested, corrected, strict=True):
-        found[at] = replace(found[at], p_holm=float(p_holm))
-    return found
+    by_arm = {key: means for key, (_, means, _) in _by_arm(runs, values).items()}
+    found: dict[tuple[str, str, float | None, int | None], Difference] = {}
+    for size in dict.fromkeys(key[3] for key in by_arm):
+        same = [means for key, means in by_arm.items() if key[3] == size and key[0] == baseline]
+        others = {key: means for key, means in by_arm.items() if key[3] == size and key[0] != baseline}
+        if others and not same:
+            what = "any size" if size is None else f"size {size}"
+            name = next(iter(others))[0]
+            raise DataError(f"No run of {baseline} at {what} to compare {name} with. Add {baseline} to the study's strategies.")
+        if others:
+            found |= _against(others, np.concatenate(same), confidence)
+    return [found[key] for key in by_arm if key in found]
 
 
-def _untestable(means: Array, against: Array, baseline: str) -> str | None:
-    if len(means) < 2:
-        return "one subset: select with another seed to know how much it varies"
-    if len(against) < 2:
-        return f"one subset of {baseline}: add seeds to know how much it varies"
-    if is_constant(means) and is_constant(against):
-        return "neither varies between its subsets"
-    return None
+def _against(
+    arms: Mapping[tuple[str, str, float | None, int | None], Array], against: Array, confidence: float
+) -> dict[tuple[str, str, float | None, int | None], Difference]:
+    from scipy.stats import t
+
+    parts = [*arms.values(), against]
+    freedom = sum(len(part) - 1 for part in parts)
+    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    sizes = np.array([len(part) for part in arms.values()], np.float64)
+    values = np.array([part.mean() - against.mean() for part in arms.values()])
+    reason = None
+    if not freedom:
+        reason = "one subset of each: select with another seed to know how much it varies"
+    elif all(is_constant(part) for part in parts):
+        reason = "nothing varies between its subsets"
+    if reason is not None:
+        return {
+            key: Difference(*key, float(value), None, None, None, len(part), len(against), reason)
+            for (key, part), value in zip(arms.items(), values, strict=True)
+        }
+    errors = np.sqrt(squares / freedom * (1 / sizes + 1 / len(against)))
+    half = critical_value(sizes, len(against), freedom, confidence) * errors
+    alone = 2 * t.sf(np.abs(values) / errors, freedom)
+    together = np.clip(1 - below_all(np.abs(values) / errors, sizes, len(against), freedom), alone, 1)
+    return {
+        key: Difference(
+            *key, float(values[at]), (float(values[at] - half[at]), float(values[at] + half[at])), float(alone[at]),
+            float(together[at]), len(part), len(against),
+        )
+        for at, (key, part) in enumerate(arms.items())
+    }  # fmt: skip
 
 
 def _by_arm(

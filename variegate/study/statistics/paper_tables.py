@@ -62,7 +62,7 @@ def difference_table(found: Sequence[Difference]) -> Table:
     columns = [
         Column("strategy", "Strategy"), Column("side", "Side"), Column("level", "Level", 0),
         Column("size", "Size"), Column("value", "Difference"), Column("interval", "Interval"),
-        Column("p", "p", p=True), Column("p_holm", "p, Holm", p=True), Column("n", "Subsets"),
+        Column("p", "p", p=True), Column("p_all", "p, all ways", p=True), Column("n", "Subsets"),
         Column("reason", "Note"),
     ]  # fmt: skip
     return [vars(one) for one in found], columns
