@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--texts", help="samples that the base model is made of, where the pool does not hold them")
     parser.add_argument("--heldout", help="samples that loss is measured on; with a column `source`")
     parser.add_argument("--prompts", help="prompts with reference answers")
-    parser.add_argument("--minilm", default="sentence-transformers/all-MiniLM-L6-v2", help="a sentence model, for the grid `design`")
+    parser.add_argument("--minilm", default="sentence-transformers/all-MiniLM-L6-v2", help="a sentence model, for `design`")
     parser.add_argument("--base", type=Path, help="a base model that is there already")
     parser.add_argument("study_options", nargs="*", help="after --, for `variegate study`, such as --dry-run")
     given = parser.parse_args()
