@@ -253,11 +253,11 @@ def _analysis(
     inner = keys.inner("families")
     if inner is not None:
         families = {name: tuple(inner.words(name, [])) for name in list(inner.values)}
-        known = [one.name for one in evaluations]
+        known = [value for one in evaluations for value in one.headline]
         for name, values in families.items():
             for value in values:
-                if value.split("/")[0] not in known:
-                    raise unknown_name(f"evaluation in '{inner.path(name)}' in {keys.file}:", value, known)
+                if not any(one.gives(value) for one in evaluations):
+                    raise unknown_name(f"value in '{inner.path(name)}' in {keys.file}:", value, known)
     labels = list(dict.fromkeys(one.arm for one in subsets))
     baseline = keys.one_of("baseline", "random" if "random" in labels else labels[0], labels)
     found = Analysis(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from variegate.errors import DataError
 from variegate.progress import announce
 from variegate.storage import whole_file
 from variegate.study.execute import Work
@@ -55,6 +56,9 @@ def collect(work: Work) -> list[Finished]:
         better: dict[str, bool] = {}
         for one in work.study.evaluations:
             record = read_json(folder.evaluation(one.id))
+            twice = values.keys() & record["values"].keys()
+            if twice:
+                raise DataError(f"Two evaluations have a value '{min(twice)}'. Take the task out of one of them.")
             values |= record["values"]
             better |= record["higher_is_better"]
         wanted = run.subset

@@ -39,6 +39,9 @@ class Evaluation(Protocol):
     def id(self) -> str:
         """The hash of all that its values depend on but the model."""
 
+    def gives(self, value: str) -> bool:
+        """Whether one of its values may have that name."""
+
     def check(self) -> None:
         """Read and check what it takes, before any model is trained for it."""
 
@@ -118,6 +121,10 @@ class HeldOutLoss:
             return thinned(heldout_references(self.name, chosen, self.references, self.by), self.most)
         return thinned(heldout_rows(self.name, half_of(load(list(self.data)), self.half), self.by), self.most)
 
+    def gives(self, value: str) -> bool:
+        """NAME, NAME/macro, NAME/by_COLUMN/VALUE."""
+        return value.split("/")[0] == self.name
+
     def check(self) -> None:
         """Read the samples."""
         assert self.samples.conversations
@@ -154,6 +161,10 @@ class HarnessTasks:
         files = [] if folder is None else sorted(path for path in Path(folder).rglob("*") if path.is_file())
         settings["folder"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
         return identity({"kind": "harness", "name": self.name, **settings})
+
+    def gives(self, value: str) -> bool:
+        """TASK/METRIC; what tasks a folder or a group has is not known before they are loaded."""
+        return "/" in value
 
     def check(self) -> None:
         """Refuse tasks that there are not."""
@@ -215,6 +226,10 @@ class JudgedAnswers:
             {"kind": "judge", "name": self.name, "prompts": about, "judge": asdict(self.judge), "answers": answers}
         )  # fmt: skip
 
+    def gives(self, value: str) -> bool:
+        """NAME/win_rate and NAME/length_controlled_win_rate."""
+        return value in (f"{self.name}/win_rate", f"{self.name}/length_controlled_win_rate")
+
     def check(self) -> None:
         """Read the prompts, and see that the package that asks is there."""
         from importlib.util import find_spec
@@ -232,7 +247,11 @@ class JudgedAnswers:
         replies = generate(self.chosen, model, self.generation, identity=run, folder=folder / "answers")
         references = reference_replies(self.chosen, self.reference)
         found = compare(self.chosen, replies, references, self.judge, folder=folder / "verdicts")
-        return found.evaluation(self.name)
+        evaluation = found.evaluation(self.name)
+        # Under the evaluation's name, since a study may have several judges.
+        for part in ("values", "higher_is_better"):
+            evaluation[part] = {f"{self.name}/{value}": one for value, one in evaluation[part].items()}
+        return evaluation
 
 
 def read_evaluations(keys: Keys, folder: Path, model: str) -> tuple[Evaluation, ...]:
