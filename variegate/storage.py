@@ -118,7 +118,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         import fcntl
 
         handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            announce(f"note: another process works in {folder}; this one goes on when that has ended")
+            fcntl.flock(handle, fcntl.LOCK_EX)
     except (ImportError, OSError) as error:
         announce(
             f"note: {folder} cannot be locked here ({error}): two commands that change the same file in it at once could lose "
