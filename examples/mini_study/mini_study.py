@@ -21,9 +21,9 @@ ROOT = HERE.parents[1]
 # What a scale settles that its grid leaves open: passes over a subset, learning rate, where it runs.
 SETTLED = {
     "smoke": {"epochs": "1", "rate": "3e-3", "device": "cpu"},
-    "laptop": {"epochs": "1", "rate": "1e-3", "device": "cpu"},
-    "design": {"epochs": "1", "rate": "1e-3", "device": "cpu"},
-    "gpu": {"epochs": "1", "rate": "6e-4", "device": "cuda"},
+    "laptop": {"epochs": "2", "rate": "3e-4", "device": "cpu"},
+    "design": {"epochs": "2", "rate": "3e-4", "device": "cpu"},
+    "gpu": {"epochs": "2", "rate": "3e-4", "device": "cuda"},
 }
 # The grid that the analysis was designed on is of the laptop's scale, and shares its base model.
 BASE_OF = {"design": "laptop"}
