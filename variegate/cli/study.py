@@ -30,6 +30,7 @@ SHOWN = 10
 @click.option("--dry-run", is_flag=True, help="Check the file, show what there is to do and what it costs, and do nothing.")
 @click.option("--only", metavar="STAGE", help="One stage: subsets, measures, train, evaluate or correlate.")
 @click.option("--shard", default="1/1", show_default=True, metavar="I/N", help="Do the I-th of N shares, for N jobs at once.")
+@click.option("--report", type=OutputPath(), metavar="FILE", help="Where the page goes. [default: DIR/page.html]")
 @json_option("what was found")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -40,6 +41,7 @@ def study_command(
     dry_run: bool,
     only: str | None,
     shard: str,
+    report: Path | None,
     json_to: Path | None,
     quiet: bool,
 ) -> int:
@@ -64,7 +66,7 @@ def study_command(
         return 0
     if new_file is not None:
         raise click.UsageError(f"Got unexpected extra argument ({new_file}).")
-    Reading(None, None, "error", None, quiet).check([json_to])
+    Reading(None, None, "error", None, quiet).check([json_to, report])
     share = read_shard(shard)
     if dry_run:
         _show_plan(study, output, share, json_to)
@@ -74,8 +76,9 @@ def study_command(
     plan_study(study, output, share)
     with Live(quiet).shown() as live:
         found = conduct(study, output, only=only, shard=share, watch=live)
-    page = _write_page(found, quiet) if found.findings else None
-    write_json(_as_json(found), json_to, lambda: _show(found, page))
+    if found.findings:
+        _write_page(found, report, quiet)
+    write_json(_as_json(found), json_to, lambda: _show(found))
     for what, why in found.failures:
         click.echo(f"failed: {what}: {why}", err=True)
     if found.failures:
@@ -136,12 +139,11 @@ def _cost_lines(cost: Cost) -> list[str]:
     return lines
 
 
-def _write_page(found: Conducted, quiet: bool) -> Path:
+def _write_page(found: Conducted, report: Path | None, quiet: bool) -> None:
     from variegate.study.page import write_page
 
-    page = write_page(found)
+    page = write_page(found, report)
     say(f"The page is {page}.", quiet)
-    return page
 
 
 def _as_json(found: Conducted) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def _as_json(found: Conducted) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(found: Conducted, page: Path | None) -> None:
+def _show(found: Conducted) -> None:
     click.echo(f"{len(found.finished):,} of {found.planned:,} runs are finished, in {found.folder}.")
     for one in found.findings:
         _show_findings(one)

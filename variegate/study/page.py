@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,11 +31,17 @@ PAGE = "page.html"
 NOTHING_HELD = "nothing held"
 
 
-def write_page(found: Conducted) -> Path:
-    """Write the page of a study into its folder, whole or not at all; it needs no network and runs no script.
+def write_page(found: Conducted, target: Path | None = None) -> Path:
+    """Write the page of a study, whole or not at all; it needs no network and runs no script.
 
     Without matplotlib it has its tables alone, and says so.
+
+    Args:
+        found: what the study has come to.
+        target: where the page goes; `page.html` in the study's folder if None.
     """
+    target = target or found.folder / PAGE
+    links = Path(os.path.relpath(found.folder.resolve(), target.resolve().parent)).as_posix()
     drawn = find_spec("matplotlib") is not None
     pictures = ""
     if not drawn:
@@ -43,13 +50,12 @@ def write_page(found: Conducted) -> Path:
     with track("drawing the page", len(found.findings), "sections") as advance:
         sections = []
         for one in found.findings:
-            sections.append(_section(one, found, drawn))
+            sections.append(_section(one, found, drawn, links))
             advance(1)
     values = list(dict.fromkeys(name for names in found.study.analysis.families.values() for name in names))
-    target = found.folder / PAGE
     text = render(
         "study.html", title=found.study.name, finished=f"{len(found.finished):,}", planned=f"{found.planned:,}",
-        about=_about(found), sections=sections, values=values, runs=[_run(one, values) for one in found.finished],
+        about=_about(found), sections=sections, values=values, runs=[_run(one, values, links) for one in found.finished],
         version=__version__, pictures=pictures,
     )  # fmt: skip
     with whole_file(target) as temporary:
@@ -75,7 +81,7 @@ def _about(found: Conducted) -> str:
     return f"Pool: {pool}{half}. Model: {model}, fine-tuned {how}."
 
 
-def _section(one: Findings, found: Conducted, drawn: bool) -> dict[str, Any]:
+def _section(one: Findings, found: Conducted, drawn: bool, links: str) -> dict[str, Any]:
     tables = tables_of(one)
     names = found.study.analysis.families.get(one.family) or tuple(one.outcome.scores)
     return {
@@ -86,9 +92,9 @@ def _section(one: Findings, found: Conducted, drawn: bool) -> dict[str, Any]:
             {"title": f"{group}, {held}", "table": _table(correlation_table(some))}
             for (group, held), some in one.correlations.items()
         ],
-        "curves_figure": _curves(one) if drawn and one.slopes else None,
+        "curves_figure": _curves(one, links) if drawn and one.slopes else None,
         "slopes": _table(tables["slopes"]) if one.slopes else None,
-        "scatters": _scatters(one) if drawn and (ALL, NOTHING_HELD) in one.correlations else [],
+        "scatters": _scatters(one, links) if drawn and (ALL, NOTHING_HELD) in one.correlations else [],
         "ceilings": _table(tables["ceilings"]), "missing": list(one.missing.items()),
     }  # fmt: skip
 
@@ -114,11 +120,11 @@ def _arms(one: Findings, baseline: str) -> Any:
     return markup(intervals_svg(named, f"performance over {baseline}, in standard deviations ({one.amount}, {one.family})"))
 
 
-def _links(runs: Sequence[RunResult]) -> list[str]:
-    return [f"subsets/{run.subset}/subset.json" for run in runs]
+def _links(runs: Sequence[RunResult], links: str) -> list[str]:
+    return [f"{links}/subsets/{run.subset}/subset.json" for run in runs]
 
 
-def _scatters(one: Findings) -> list[dict[str, Any]]:
+def _scatters(one: Findings, links: str) -> list[dict[str, Any]]:
     """Draw every metric, those of one side and embedder together."""
     runs, means = subset_means(one.runs, one.outcome.values)
     found: Correlations = one.correlations[(ALL, NOTHING_HELD)]
@@ -132,14 +138,14 @@ def _scatters(one: Findings) -> list[dict[str, Any]]:
             key = (row.metric, row.side, row.embedder)
             x = np.array([run.metrics[key] for run in runs])
             panels.append(
-                Scatter(row.metric, f"r = {row.pearson.value:.2f}, rho = {row.spearman.value:.2f}", x, means, _links(runs))
+                Scatter(row.metric, f"r = {row.pearson.value:.2f}, rho = {row.spearman.value:.2f}", x, means, _links(runs, links))
             )
         title = f"{side} side, {f'vectors by {embedder}' if embedder else 'metrics that look at no vectors'}"
         pictures.append({"title": title, "figure": markup(scatters_svg(panels, f"{title} ({one.amount}, {one.family})"))})
     return pictures
 
 
-def _curves(one: Findings) -> Any:
+def _curves(one: Findings, links: str) -> Any:
     runs, means = subset_means(one.runs, one.outcome.values)
     panels = []
     for slope in one.slopes:
@@ -150,16 +156,16 @@ def _curves(one: Findings) -> Any:
         panels.append(
             Curve(
                 f"{slope.strategy}, {slope.side}: {slope.slope:+.2f}", np.array([runs[place].level for place in at], np.float64),
-                means[at], _links([runs[place] for place in at]), np.array(slope.levels), np.array(slope.band),
+                means[at], _links([runs[place] for place in at], links), np.array(slope.levels), np.array(slope.band),
             )
         )  # fmt: skip
     return markup(curves_svg(panels, f"performance by level ({one.amount}, {one.family})"))
 
 
-def _run(one: Finished, values: Sequence[str]) -> dict[str, Any]:
+def _run(one: Finished, values: Sequence[str], links: str) -> dict[str, Any]:
     seen = one.training.get("tokens_seen")
     return {
-        "id": one.run.id, "link": f"runs/{one.run.id}/", "name": one.run.subset.name,
-        "subset_link": f"subsets/{one.run.subset_id}/subset.json", "seed": one.run.seed,
+        "id": one.run.id, "link": f"{links}/runs/{one.run.id}/", "name": one.run.subset.name,
+        "subset_link": f"{links}/subsets/{one.run.subset_id}/subset.json", "seed": one.run.seed,
         "tokens": "" if seen is None else f"{seen:,}", "cells": [f"{one.values[name]:.4f}" for name in values],
     }  # fmt: skip
