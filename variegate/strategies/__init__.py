@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from variegate.strategies.views import ViewSettings, joined, quality_of
 from variegate.views.lsa import settled
 from variegate.views.tags import KEYPHRASES
 
-__all__ = ["STRATEGIES", "Selection", "StrategySpec", "select", "tokens_by_side"]
+__all__ = ["STRATEGIES", "Selection", "StrategySpec", "refuse_parameters", "select", "tokens_by_side"]
 
 # As BERTopic finds topics; `kmeans:K` needs no further package.
 DEFAULT_TOPICS = "umap-hdbscan"
@@ -131,6 +131,17 @@ def select(
     return Selection(rows, picks.gains, spec.name, all_params, seed, len(rows), _about(corpus), __version__, picks.notes)
 
 
+def refuse_parameters(strategy: str, params: Mapping[str, Any], quality: str | None = None) -> None:
+    """Refuse what a strategy does not take, as :func:`select` does, before there is a pool.
+
+    Raises:
+        ParameterError: it has no such parameter, or weighs no quality.
+    """
+    spec = _spec_of(strategy)
+    _defaults(spec, dict(params))
+    _refuse_quality(spec, quality)
+
+
 def _about(corpus: Corpus) -> dict[str, Any]:
     files = [source.name for source in corpus.sources] or [corpus.name]
     return {"files": files, "rows": corpus.row_count, "sha256": corpus.sha256}
@@ -149,12 +160,16 @@ def _defaults(spec: StrategySpec, params: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
+def _refuse_quality(spec: StrategySpec, quality: str | None) -> None:
+    if quality is not None and "quality" not in inspect.signature(spec.function).parameters:
+        raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
+
+
 def _refuse_what_is_not_taken(spec: StrategySpec, against: Corpus | None, quality: str | None, limits: Limits) -> None:
     known = inspect.signature(spec.function).parameters
     if against is not None and "reference" not in known:
         raise bad_parameter("reference", spec.name, "left out, since it takes no reference", against.name)
-    if quality is not None and "quality" not in known:
-        raise bad_parameter("quality", spec.name, "left out, since it weighs no quality", quality)
+    _refuse_quality(spec, quality)
     if limits.extend is not None and not spec.extends:
         raise bad_parameter("extend", spec.name, "left out, since it cannot add to what is owned", limits.extend.name)
     if not limits.plain and "room" not in known:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from variegate.errors import DataError
-from variegate.progress import track
+from variegate.progress import announce, track
 from variegate.storage import whole_file
 from variegate.study.folder import write_json
-from variegate.study.plan import Analysis
+from variegate.study.plan import TOGETHER, Analysis, slug
 from variegate.study.results import Finished
 from variegate.study.statistics.correlate import Correlations, correlations
 from variegate.study.statistics.differences import Arm, Difference, differences, ranking
@@ -21,9 +22,8 @@ from variegate.study.statistics.performance import Performance, RunResult, perfo
 from variegate.study.statistics.regression import LevelSlope, level_slopes
 from variegate.study.statistics.tables import Table, plain, write_table
 
-__all__ = ["ALL", "TOGETHER", "Findings", "analyse", "plain_findings", "slug", "tables_of", "write_findings"]
+__all__ = ["ALL", "TOGETHER", "Findings", "analyse", "plain_findings", "tables_of", "write_findings"]
 
-TOGETHER = "together"
 # Subsets whose lengths were matched with the pool's are looked at apart too: length is what fools most metrics.
 ALL, FREE, MATCHED = "all subsets", "lengths as chosen", "lengths matched"
 ENDINGS = {"markdown": "md", "csv": "csv", "latex": "tex"}
@@ -61,8 +61,10 @@ class Findings:
 def analyse(found: Sequence[Finished], analysis: Analysis) -> list[Findings]:
     """Analyse runs: apart by amount of data, and by family of tests.
 
+    A run that lacks a value of a family is left out of it, and named; so is an amount of which nothing can be said.
+
     Raises:
-        DataError: an evaluation lacks a value that a family asks for.
+        DataError: no run has a value that a family asks for.
     """
     families = dict(analysis.families)
     if len(families) > 1:
@@ -70,22 +72,32 @@ def analyse(found: Sequence[Finished], analysis: Analysis) -> list[Findings]:
     amounts = list(dict.fromkeys(one.amount for one in found))
     findings = []
     with track("analysing", len(amounts) * len(families), "tables") as advance:
-        for amount in amounts:
-            some = [one for one in found if one.amount == amount]
-            for family, names in families.items():
-                runs = [_only(one, names) for one in some]
-                if len({run.subset for run in runs}) > 1:
-                    findings.append(_findings(amount, family, runs, some, analysis))
-                advance(1)
+        for family, names in families.items():
+            _refuse_unknown(found, family, names)
+        for amount, (family, names) in itertools.product(amounts, families.items()):
+            some = [one for one in found if one.amount == amount and all(name in one.values for name in names)]
+            lacking = [one.run.id for one in found if one.amount == amount and one not in some]
+            missing = {"runs": f"{len(lacking)} runs have no value for this, {lacking[0]} the first"} if lacking else {}
+            if lacking:
+                announce(f"note: {amount}, {family}: {missing['runs']}; they are left out")
+            try:
+                if len({one.run.subset_id for one in some}) > 1:
+                    findings.append(_findings(amount, family, some, names, analysis, missing))
+            except DataError as error:
+                announce(f"note: nothing can be said of {amount}, {family}: {error}")
+            advance(1)
     return findings
+
+
+def _refuse_unknown(found: Sequence[Finished], family: str, names: Sequence[str]) -> None:
+    for name in names:
+        if found and not any(name in one.values for one in found):
+            known = ", ".join(sorted(found[0].values)[:8])
+            raise DataError(f"'analysis.families' counts {name!r} for {family!r}, and no run has it. The first has: {known}.")
 
 
 def _only(one: Finished, names: Sequence[str]) -> RunResult:
     """Return a run with the evaluations of one family alone."""
-    for name in names:
-        if name not in one.values:
-            known = ", ".join(sorted(one.values)[:8])
-            raise DataError(f"run {one.run.id}: no evaluation has the value '{name}'. It has {known} and others.")
     better = one.result.higher_is_better
     return replace(
         one.result,
@@ -95,12 +107,13 @@ def _only(one: Finished, names: Sequence[str]) -> RunResult:
 
 
 def _findings(
-    amount: str, family: str, runs: list[RunResult], some: Sequence[Finished], analysis: Analysis
-) -> Findings:  # fmt: skip
+    amount: str, family: str, some: Sequence[Finished], names: Sequence[str], analysis: Analysis, missing: dict[str, str]
+) -> Findings:
+    runs = [_only(one, names) for one in some]
     outcome = performance(runs)
     values = outcome.values
     directions = {name: up for one in some for name, up in one.directions.items()}
-    missing: dict[str, str] = {}
+    missing = dict(missing)
     found: dict[tuple[str, str], Correlations] = {}
     matched = [one.run.subset.match_length is not None for one in some]
     groups = {ALL: [True] * len(runs)}
@@ -118,6 +131,9 @@ def _findings(
                 )  # fmt: skip
             except DataError as error:
                 missing[f"correlations, {group}, {label}"] = str(error)
+    plainly = found.get((ALL, "nothing held"))
+    if plainly is not None:
+        missing |= {", ".join(part for part in key if part): reason for key, reason in plainly.left_out.items()}
     slopes, without = level_slopes(runs, values, confidence=analysis.confidence)
     missing |= {f"slope of {key[0]}, {key[1]}": reason for key, reason in without.items()}
     against: list[Difference] = []
@@ -144,17 +160,11 @@ def tables_of(one: Findings) -> dict[str, Table]:
     return tables
 
 
-def slug(text: str) -> str:
-    """Return words as a file's name.
-
-    >>> slug("200,000 tokens")
-    '200000_tokens'
-    """
-    return "_".join("".join(letter for letter in text.lower() if letter.isalnum() or letter in " _-").split())
-
-
 def write_findings(findings: Sequence[Findings], folder: Path) -> list[Path]:
-    """Write every table as Markdown, CSV and LaTeX, and everything as JSON; return the files."""
+    """Write every table as Markdown, CSV and LaTeX, and everything as JSON; return the files.
+
+    What an earlier call wrote and this one did not, such as the tables of a family that is gone, is removed.
+    """
     written = []
     for one in findings:
         place = folder / slug(one.amount) / slug(one.family)
@@ -168,6 +178,11 @@ def write_findings(findings: Sequence[Findings], folder: Path) -> list[Path]:
         path = place / "findings.json"
         write_json(path, plain_findings(one))
         written.append(path)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        elif path.is_file() and path not in written:
+            path.unlink()
     return written
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,26 @@ from typing import Any
 from variegate.errors import DataError
 from variegate.storage import whole_file
 
-__all__ = ["RunFolder", "StudyFolder", "SubsetFolder", "read_json", "write_json"]
+__all__ = ["RunFolder", "StudyFolder", "SubsetFolder", "clear_leftovers", "leftovers", "read_json", "write_json"]
+
+# A model on its way out; the ending is that of what a training clears away before it begins.
+GONE = ".gone.model"
+# What a write or a training that was killed leaves behind: the names of `variegate.storage`, and of a training's scratch.
+LEFT = re.compile(r"\.\d+\.\w+\..+|\.scratch\..+\.model|\.gone\.model|\.job\.json|\.result\.json")
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return what calls that were killed left in a folder and below it, and what calls at work are writing."""
+    return [one for one in folder.rglob(".*") if LEFT.fullmatch(one.name)] if folder.is_dir() else []
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what calls that were killed left in a folder and below it; nobody else may be writing there."""
+    for path in leftovers(folder):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -112,3 +133,11 @@ class RunFolder:
     def evaluation(self, name: str) -> Path:
         """Return where an evaluation lies."""
         return self.path / "evaluations" / f"{name}.json"
+
+    def remove_model(self) -> None:
+        """Remove the model: at once, so that a kill leaves no part of it, which would be taken for the model."""
+        gone = self.path / GONE
+        shutil.rmtree(gone, ignore_errors=True)
+        if self.model.is_dir():
+            self.model.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from variegate.data.record import SIDES
-from variegate.errors import ParameterError, unknown_name
-from variegate.metrics import METRICS, metric_names
+from variegate.errors import ParameterError, check_options
+from variegate.metrics import METRICS, metric_names, metric_specs
 from variegate.study.evaluation.settings import Evaluation, read_evaluations
 from variegate.study.halves import HALVES
+from variegate.study.identity import known_by, located_view, short_name
 from variegate.study.keys import Keys, located, read_yaml
-from variegate.study.subsets import SubsetSettings, read_subsets
+from variegate.study.subsets import TAGS, TOKENIZER, TOPICS, SubsetSettings, read_subsets
 from variegate.study.training.settings import Command, Training, read_training
 
-__all__ = ["Analysis", "Measures", "Pool", "Study", "Variant", "read_study"]
+__all__ = ["TOGETHER", "Analysis", "Measures", "Pool", "Study", "Variant", "read_study", "slug"]
+
+# The family of all evaluations.
+TOGETHER = "together"
+# A name on the Hub, with or without who put it there; anything else is a path.
+HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 DEFAULT_HELD = ["mean_response_tokens"]
 COVARIATES = ("mean_response_tokens", "mean_tokens", "tokens", "response_tokens", "rows")
@@ -74,9 +81,9 @@ class Measures:
     sides: tuple[str, ...] = SIDES
     embedders: tuple[str, ...] = ("static",)
     embedder_sides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    tokenizer: str = "llama2"
-    topics: str = "kmeans:100"
-    tags: str = "keyphrases"
+    tokenizer: str = TOKENIZER
+    topics: str = TOPICS
+    tags: str = TAGS
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class Study:
 
     Attributes:
         name: its title.
-        seed: of everything drawn at random that has no seed of its own.
+        seed: of subsets and trainings that name none.
         pool: what subsets are chosen from.
         subsets: what is trained on.
         measures: what is measured on each.
@@ -158,10 +165,19 @@ def read_study(path: str | Path) -> Study:
     return Study(name, seed, pool, subsets, measures, training, seeds, keep, evaluations, analysis)
 
 
+def slug(text: str) -> str:
+    """Return words as a file's name.
+
+    >>> slug("200,000 tokens")
+    '200000_tokens'
+    """
+    return "_".join("".join(letter for letter in text.lower() if letter.isalnum() or letter in " _-").split())
+
+
 def _section(keys: Keys, name: str) -> Keys:
     found = keys.inner(name)
     if found is None:
-        raise ParameterError(f"{keys.file}: '{name}' is missing. `variegate study init` writes a file that has every key.")
+        raise keys.missing(name, "a mapping of keys to values; `variegate study init` writes a file that has every key")
     return found
 
 
@@ -173,9 +189,7 @@ def _refuse_repeats(keys: Keys, name: str, values: tuple[Any, ...]) -> None:
 def _pool(keys: Keys, folder: Path) -> Pool:
     data = keys.words("data", [])
     if not data:
-        raise ParameterError(
-            f"{keys.file}: 'pool.data' is missing. It must be a file of samples, a Hub name, or a list of these."
-        )
+        raise keys.missing("data", "a file of samples, a Hub name, or a list of these")
     half, rows = keys.one_of("half", None, HALVES), keys.whole("rows", None, 1)
     keys.done()
     return Pool(tuple(located(one, folder) for one in data), half, rows)
@@ -185,6 +199,8 @@ def _resolve_model(train: Keys, folder: Path) -> None:
     model = train.values.get("model")
     if isinstance(model, str):
         train.values["model"] = located(model, folder)
+        if not HUB.fullmatch(model) and not Path(train.values["model"]).exists():
+            raise train.wrong("model", "a Hub id, or the path of a model that is there", model)
     template = train.values.get("chat_template")
     if isinstance(template, str) and "{" not in template:
         train.values["chat_template"] = located(template, folder)
@@ -197,13 +213,18 @@ def _embedders(keys: Keys, folder: Path) -> tuple[list[str], dict[str, tuple[str
     names, on_sides = [], {}
     for at, entry in enumerate(entries):
         if isinstance(entry, str):
-            names.append(located(entry, folder))
+            names.append(located_view(entry, folder))
             continue
         inner = Keys(entry, keys.path(f"embedders[{at}]"), keys.file, keys.lines)
-        name = located(inner.required("name", inner.text("name", None), "an embedder"), folder)
-        on_sides[name] = tuple(inner.words("sides", list(SIDES), SIDES))
+        name = located_view(inner.required("name", inner.text("name", None), "an embedder"), folder)
+        sides = inner.words("sides", list(SIDES), SIDES)
+        _refuse_repeats(inner, "sides", tuple(sides))
+        on_sides[name] = tuple(sides)
         inner.done()
         names.append(name)
+    # By what tables call them, and by what they are: two names of one folder are one embedder.
+    _refuse_repeats(keys, "embedders", tuple(map(short_name, names)))
+    _refuse_repeats(keys, "embedders", tuple(map(known_by, names)))
     return names, on_sides
 
 
@@ -211,20 +232,20 @@ def _measures(keys: Keys | None, folder: Path) -> Measures:
     if keys is None:
         return Measures()
     metrics = keys.words("metrics", [])
-    try:
-        for metric in metrics:
+    for at, metric in enumerate(metrics):
+        try:
             metric_names(metric)
-    except ParameterError as error:
-        raise ParameterError(f"{keys.file}: 'measures.metrics': {error}") from None
+        except ParameterError as error:
+            key = f"metrics[{at}]"
+            raise ParameterError(f"{keys.place(key)}: '{keys.path(key)}': {error}") from None
     sides = keys.words("sides", list(SIDES), SIDES)
+    _refuse_repeats(keys, "sides", tuple(sides))
     embedders, on_sides = _embedders(keys, folder)
-    for name, values in (("sides", sides), ("embedders", embedders)):
-        _refuse_repeats(keys, name, tuple(values))
     variants = tuple(_variant(one) for one in keys.list_of("variants"))
     _refuse_repeats(keys, "variants", tuple(one.name for one in variants))
     found = Measures(
-        tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), on_sides, keys.text("tokenizer", "llama2"),
-        keys.text("topics", "kmeans:100"), keys.text("tags", "keyphrases"),
+        tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), on_sides,
+        located_view(keys.text("tokenizer", TOKENIZER), folder), keys.text("topics", TOPICS), keys.text("tags", TAGS),
     )  # fmt: skip
     keys.done()
     return found
@@ -234,15 +255,18 @@ def _variant(keys: Keys) -> Variant:
     name = keys.required("name", keys.text("name", None), "what tables call the variant")
     metric = keys.required("metric", keys.text("metric", None), "a metric")
     if metric.partition("@")[0] not in METRICS:
-        raise unknown_name(f"value of '{keys.path('metric')}' in {keys.file}:", metric, list(METRICS))
-    if name in METRICS:
+        raise keys.unknown("metric", metric, list(METRICS))
+    if name.partition("@")[0] in METRICS:
         raise keys.wrong("name", "a name that no metric has", name)
-    params: Mapping[str, Any] = keys.take(
-        "params", {}, "a mapping of the metric's parameters", lambda value: isinstance(value, Mapping)
-    )
+    params = keys.plain("params")
     reference = keys.flag("reference", True)
+    try:
+        (spec,) = metric_specs(metric)
+        check_options(metric, spec.defaults, {**spec.preset, **params})
+    except ParameterError as error:
+        raise ParameterError(f"{keys.place('params')}: '{keys.path('params')}': {error}") from None
     keys.done()
-    return Variant(name, metric, dict(params), reference)
+    return Variant(name, metric, params, reference)
 
 
 def _analysis(
@@ -253,16 +277,33 @@ def _analysis(
     inner = keys.inner("families")
     if inner is not None:
         families = {name: tuple(inner.words(name, [])) for name in list(inner.values)}
-        known = [value for one in evaluations for value in one.headline]
-        for name, values in families.items():
-            for value in values:
-                if not any(one.gives(value) for one in evaluations):
-                    raise unknown_name(f"value in '{inner.path(name)}' in {keys.file}:", value, known)
+        _check_families(inner, families, evaluations)
+    if len(families) > 1:
+        _refuse_names(keys, list(families))
     labels = list(dict.fromkeys(one.arm for one in subsets))
     baseline = keys.one_of("baseline", "random" if "random" in labels else labels[0], labels)
+    held = tuple(keys.words("held", DEFAULT_HELD, COVARIATES, empty=True))
     found = Analysis(
-        families, tuple(keys.words("held", DEFAULT_HELD, COVARIATES)), baseline, keys.number("confidence", 0.95, 0.5, 0.999),
+        families, held, baseline, keys.number("confidence", 0.95, 0.5, 0.999),
         keys.whole("resamples", 2_000, 100), keys.whole("permutations", 10_000, 100),
     )  # fmt: skip
     keys.done()
     return found
+
+
+def _check_families(keys: Keys, families: Mapping[str, tuple[str, ...]], evaluations: tuple[Evaluation, ...]) -> None:
+    """Refuse values of evaluations that there are not."""
+    for name, values in families.items():
+        _refuse_repeats(keys, name, values)
+        for value in values:
+            if not any(one.gives(value) for one in evaluations):
+                raise keys.unknown(name, value, [headline for one in evaluations for headline in one.headline])
+
+
+def _refuse_names(keys: Keys, names: list[str]) -> None:
+    """Refuse families that would share a folder of tables, with each other or with that of all families together."""
+    folders = [slug(name) for name in names]
+    for name, folder in zip(names, folders, strict=True):
+        if not folder or folder == TOGETHER or folders.count(folder) > 1:
+            allowed = f"families whose names differ in their letters and digits, none of them '{TOGETHER}'"
+            raise keys.wrong("families", allowed, name)

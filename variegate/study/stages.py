@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from variegate._version import __version__
 from variegate.corpus import Corpus
-from variegate.errors import DataError, VariegateError
+from variegate.errors import DataError, ParameterError, VariegateError
 from variegate.loading import load
 from variegate.metrics import build_views, measure, metric_names, metric_specs
 from variegate.metrics.run import Settings
@@ -23,7 +20,7 @@ from variegate.strategies import tokens_by_side
 from variegate.study.evaluation.settings import Evaluation
 from variegate.study.folder import RunFolder, StudyFolder, SubsetFolder, read_json, write_json
 from variegate.study.halves import half_of, lowest
-from variegate.study.identity import identity
+from variegate.study.identity import fingerprint, identity, known_by
 from variegate.study.plan import Measures, Pool, Study, Variant
 from variegate.study.subsets import SubsetSettings, select_rows
 from variegate.study.training import fine_tune
@@ -35,10 +32,9 @@ __all__ = [
     "prepare_views", "runs_of", "subset_id", "train_run",
 ]  # fmt: skip
 
-# What a run's numbers do not depend on: how many devices share the work, and where things lie. The model counts by its files.
-NOT_OF_A_RUN = ("model", "processes", "accelerate_config")
-# Of a model's file, so much at either end is looked at to tell it from others; small ones whole.
-ENDS = 8 << 20
+# What a run's numbers do not depend on: how many devices share the work, where things lie, what is looked for afterwards. The
+# model counts by its files.
+NOT_OF_A_RUN = ("model", "processes", "accelerate_config", "expects")
 
 
 class PoolData:
@@ -69,7 +65,7 @@ class PoolData:
 
 def subset_id(pool: PoolData, wanted: SubsetSettings) -> str:
     """Return the hash of the pool and of how rows are chosen from it."""
-    return identity({"pool": pool.id, "subset": wanted.id, "embedder": files_of(wanted.embedder)})
+    return identity({"pool": pool.id, "subset": wanted.id, "embedder": _files_of(wanted.embedder)})
 
 
 def make_subset(pool: PoolData, wanted: SubsetSettings, folder: SubsetFolder) -> None:
@@ -130,8 +126,12 @@ class Measure:
 
     @property
     def id(self) -> str:
-        """The hash of all that the values depend on but the rows."""
-        return identity({**asdict(self), "files": files_of(self.embedder)})
+        """The hash of all that the values depend on but the rows; files count by what they hold, not by where they lie."""
+        made = replace(
+            self.settings, embedder=known_by(self.settings.embedder), tokenizer=known_by(self.settings.tokenizer)
+        )  # fmt: skip
+        own = replace(self, embedder=known_by(self.embedder), settings=made)
+        return identity({**asdict(own), "files": _files_of(self.embedder)})
 
 
 def measures_of(wanted: Measures, pool: PoolData) -> list[Measure]:
@@ -163,21 +163,26 @@ def prepare_views(pool: PoolData, measures: list[Measure]) -> None:
         build_views(pool.corpus, [side for side in one.sides if side in pool.corpus.sides], specs, one.settings)
 
 
-def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> None:
-    """Measure a subset against the pool; what cannot be measured is kept as a reason, never as a number."""
+def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> list[list[str]]:
+    """Measure a subset against the pool.
+
+    Returns:
+        What could not be measured, as [metric, reason]: kept as that, never as a number.
+    """
     target = folder.measures(wanted.id)
     if target.exists():
-        return
+        return []
     target.parent.mkdir(exist_ok=True)
     part = pool.corpus.take(np.array(read_json(folder.record)["rows"], np.int64))
-    variant, failures = wanted.variant, []
+    variant, failures = wanted.variant, list[list[str]]()
     own = {} if variant is None else {variant.metric: dict(variant.params)}
     values = []
     for side in wanted.sides:
         found = measure(
             part, list(wanted.metrics), reference=pool.corpus if variant is None or variant.reference else None, side=side,
             embedder=wanted.settings.embedder, tokenizer=wanted.settings.tokenizer, topics=wanted.settings.topics,
-            tags=wanted.settings.tags, params=own, on_failure=lambda name, error: failures.append([name, str(error)]),
+            tags=wanted.settings.tags, params=own,
+            on_failure=partial(_note, failures, side),
         )  # fmt: skip
         for one in found:
             values.append(
@@ -188,6 +193,11 @@ def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> Non
                 }
             )  # fmt: skip
     write_json(target, {"values": values, "failures": failures, "version": __version__})
+    return failures
+
+
+def _note(failures: list[list[str]], side: str, name: str, error: Exception) -> None:
+    failures.append([name, f"{side} side: {error}"])
 
 
 @dataclass(frozen=True)
@@ -220,33 +230,10 @@ def runs_of(study: Study, pool: PoolData) -> list[Run]:
     return found
 
 
-@lru_cache(maxsize=16)
-def fingerprint(model: str) -> str:
-    """Return what a model is known by: its name on the Hub, or the hash of the files of its folder."""
-    folder = Path(model)
-    if not folder.is_dir():
-        return model
-    hasher = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".bin", ".model", ".jinja") and path.name != "base_model.json":
-            hasher.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            for part in _ends(path):
-                hasher.update(part)
-    return hasher.hexdigest()
-
-
-def files_of(embedder: str) -> str | None:
-    """Return the hash of an embedder's files, where it is a folder: another model under the same name makes other vectors."""
-    path = embedder.removeprefix("hf:")
-    return fingerprint(path) if Path(path).is_dir() else None
-
-
-def _ends(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        yield stream.read(ENDS)
-        if path.stat().st_size > ENDS:
-            stream.seek(-ENDS, 2)
-            yield stream.read()
+def _files_of(embedder: str) -> str | None:
+    """Return the hash of an embedder's files, where it names some."""
+    known = known_by(embedder)
+    return None if known == embedder else known.rpartition(":")[2]
 
 
 def train_run(study: Study, run: Run, study_folder: StudyFolder) -> None:
@@ -255,8 +242,10 @@ def train_run(study: Study, run: Run, study_folder: StudyFolder) -> None:
     if folder.trained:
         return
     folder.path.mkdir(parents=True, exist_ok=True)
+    # The record of a model that was removed is not that of the one to come.
+    folder.training.unlink(missing_ok=True)
     about = {"subset": run.subset_id, "subset_name": run.subset.name, "seed": run.seed, "training": study.training.as_dict()}
-    write_json(folder.settings, about)
+    write_json(folder.settings, {**about, "model": fingerprint(study.training.model)})
     done = fine_tune(study_folder.subset(run.subset_id).rows, folder.path, study.training, seed=run.seed)
     write_json(folder.training, {**done, "version": __version__})
 
@@ -267,7 +256,12 @@ def missing_evaluations(study: Study, run: Run, folder: RunFolder) -> list[Evalu
 
 
 def evaluate_run(study: Study, run: Run, study_folder: StudyFolder) -> None:
-    """Evaluate a run's model, and remove the model where it is not to be kept."""
+    """Evaluate a run's model, and remove the model where it is not to be kept.
+
+    Raises:
+        DataError: an evaluation came to no number.
+        ParameterError: one has no value of a name that counts for performance, in this run or in any.
+    """
     folder = study_folder.run(run.id)
     for one in missing_evaluations(study, run, folder):
         target = folder.evaluation(one.id)
@@ -276,11 +270,23 @@ def evaluate_run(study: Study, run: Run, study_folder: StudyFolder) -> None:
         found = one.run(folder.model, run.id, study_folder.path)
         _refuse_no_numbers(found["values"], one.name, run)
         write_json(target, {"name": one.name, **found, "seconds": time.perf_counter() - begun, "version": __version__})
+        _refuse_what_is_not_there(study, one, found["values"], run)
     if not study.keep_models:
-        shutil.rmtree(folder.model, ignore_errors=True)
+        folder.remove_model()
 
 
 def _refuse_no_numbers(values: Mapping[str, Any], name: str, run: Run) -> None:
     for key, value in values.items():
-        if not np.isfinite(value):
-            raise DataError(f"run {run.id}: {name} gave {value} for {key}, which is no measurement.")
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+            raise DataError(f"run {run.id}: {name} gave {value!r} for {key}, which is no measurement.")
+
+
+def _refuse_what_is_not_there(study: Study, one: Evaluation, values: Mapping[str, Any], run: Run) -> None:
+    """Stop at the first run rather than after the last, where what counts for performance is nothing that is evaluated."""
+    for family, names in study.analysis.families.items():
+        for name in names:
+            if name.split("/")[0] == one.name and name not in values and name not in one.optional:
+                raise ParameterError(
+                    f"'analysis.families' counts {name!r} for {family!r}, and run {run.id} has no such value. Its evaluation "
+                    f"has: {', '.join(values)}. Correct the name; what is evaluated is kept."
+                )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 from variegate.corpus import Corpus
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError
-from variegate.strategies import STRATEGIES, Selection, select
-from variegate.study.identity import identity
-from variegate.study.keys import Keys, located
+from variegate.strategies import STRATEGIES, Selection, refuse_parameters, select
+from variegate.strategies.lengths import range_of
+from variegate.study.identity import identity, known_by, located_view, short_name
+from variegate.study.keys import Keys
 from variegate.study.ladder import ladder_levels
 from variegate.views.clusters import is_clustering
 
 __all__ = ["SubsetSettings", "read_subsets", "select_rows"]
+
+TOKENIZER, TOPICS, TAGS = "llama2", "kmeans:100", "keyphrases"
+LENGTHS = 'LOW:HIGH in tokens of the response, in quotes, such as "50:500"'
+MOST_STEPS = 21
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,9 @@ class SubsetSettings:
     budget_tokens: int | None = None
     seed: int = 0
     embedder: str = "static"
-    tokenizer: str = "llama2"
-    topics: str = "kmeans:100"
-    tags: str = "keyphrases"
+    tokenizer: str = TOKENIZER
+    topics: str = TOPICS
+    tags: str = TAGS
     match_length: str | None = None
     length_range: str | None = None
     quality: str | None = None
@@ -72,8 +77,9 @@ class SubsetSettings:
 
     @property
     def id(self) -> str:
-        """The hash of everything but the label, which changes no row."""
-        return identity({name: value for name, value in asdict(self).items() if name != "label"})
+        """The hash of everything but the label, which changes no row; files count by what they hold, not by where they lie."""
+        settings = {name: value for name, value in asdict(self).items() if name != "label"}
+        return identity({**settings, "embedder": known_by(self.embedder), "tokenizer": known_by(self.tokenizer)})
 
     @property
     def name(self) -> str:
@@ -83,13 +89,25 @@ class SubsetSettings:
 
     @property
     def arm(self) -> str:
-        """What is compared with other ways to choose: all but side, level, amount and seed."""
-        name = self.label or self.strategy
-        if not self.label and self.embedder != "static":
-            name += f" [{self.embedder.rstrip(chr(47)).rsplit(chr(47), 1)[-1]}]"
-        if not self.label and self.options != "{}":
-            name += f" {self.options}"
+        """What is compared with other ways to choose: all but side, level, amount, seed and the sample of the pool."""
+        name = self.label or self._described
         return name if self.match_length is None else f"{name}, lengths matched"
+
+    @property
+    def _described(self) -> str:
+        """The strategy, and what is otherwise than by default."""
+        name = self.strategy
+        if self.embedder != "static":
+            name += f" [{short_name(self.embedder)}]"
+        if self.options != "{}":
+            name += f" {self.options}"
+        own = {one.name: one.default for one in fields(self)}
+        more = [f"{key} {value}" for key in ("tokenizer", "topics", "tags") if (value := getattr(self, key)) != own[key]]
+        more += [f"lengths {self.length_range}"] if self.length_range else []
+        more += [f"quality {self.quality}"] if self.quality else []
+        more += [f"{self.only[1]} of {self.only[0]}"] if self.only else []
+        more += [f"{self.copies} copies"] if self.copies > 1 else []
+        return ", ".join([name, *more])
 
     @property
     def amount(self) -> str:
@@ -101,69 +119,140 @@ def read_subsets(keys: Keys, study_seed: int, folder: Path) -> list[SubsetSettin
     """Read the grids under `subsets`: in each, every combination of its lists.
 
     Raises:
-        ParameterError: a key or value is not known, or two entries describe the same set.
+        ParameterError: a key or value is not known, two entries describe the same set, or two ways to choose have one name.
     """
     entries = keys.list_of("subsets")
     if not entries:
-        raise ParameterError(
-            f"{keys.file}: 'subsets' is missing. It must be a list of grids, such as [{{strategy: random, size: 1000}}]."
-        )
+        raise keys.missing("subsets", "a list of grids, such as [{strategy: random, size: 1000}]")
     found: dict[str, SubsetSettings] = {}
+    ways: dict[str, SubsetSettings] = {}
     for entry in entries:
         for one in _grid(entry, study_seed, folder):
             if one.id in found:
                 raise ParameterError(
-                    f"{keys.file}: '{entry.where}' describes a set that '{found[one.id].name}' describes already. Take one out."
+                    f"{entry.place()}: '{entry.where}' describes a set that '{found[one.id].name}' describes already. "
+                    "Take one out."
+                )
+            if _way(ways.setdefault(one.arm, one)) != _way(one):
+                raise ParameterError(
+                    f"{entry.place()}: '{entry.where}' is called '{one.arm}', as is a set that is chosen otherwise; the "
+                    "two would be taken for one way to choose. Give it a 'label' of its own."
                 )
             found[one.id] = one
     return list(found.values())
 
 
+def _way(one: SubsetSettings) -> SubsetSettings:
+    """Return what makes a way to choose: subsets that differ in the rest are compared as one."""
+    return replace(one, side="both", level=None, size=1, budget_tokens=None, seed=0, pool_sample=None, label="")
+
+
 def _grid(keys: Keys, study_seed: int, folder: Path) -> Iterator[SubsetSettings]:
     strategies = keys.words("strategy", [], list(STRATEGIES))
     if not strategies:
-        raise ParameterError(f"{keys.file}: '{keys.path('strategy')}' is missing. Known: {', '.join(STRATEGIES)}.")
+        raise keys.missing("strategy", f"one of {', '.join(STRATEGIES)}, or a list of these")
+    given = set(keys.values)
     sides = keys.words("side", ["both"], SIDES)
     levels = _levels(keys)
     sizes, budgets = keys.wholes("size", [], 1), keys.wholes("budget_tokens", [], 1)
     if bool(sizes) == bool(budgets):
-        raise ParameterError(f"{keys.file}: '{keys.where}' takes either 'size' (rows) or 'budget_tokens'. Give one of them.")
+        raise ParameterError(f"{keys.place()}: '{keys.where}' takes either 'size' (rows) or 'budget_tokens'. Give one of them.")
     seeds = keys.wholes("seed", [study_seed])
-    embedders = [located(name, folder) for name in keys.words("embedder", ["static"])]
+    embedders = [located_view(name, folder) for name in keys.words("embedder", ["static"])]
     matched = keys.some("match_length", [None], "pool or null", lambda value: value in ("pool", None))
-    nothing: dict[str, Any] = {}
-    options = keys.take("options", nothing, "a mapping of a strategy's parameters", lambda value: isinstance(value, Mapping))
-    only = keys.take("only", None, "a column and a number, such as [source, 3]", _is_only)
-    base = SubsetSettings(
-        strategy="", tokenizer=keys.text("tokenizer", "llama2"), topics=keys.text("topics", "kmeans:100"),
-        tags=keys.text("tags", "keyphrases"), length_range=keys.text("length_range", None), quality=keys.text("quality", None),
-        options=json.dumps(options, sort_keys=True), only=None if only is None else (only[0], only[1]),
-        pool_sample=keys.whole("pool_sample", None, 1), copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
-    )  # fmt: skip
+    base = _base(keys, folder)
+    for strategy in strategies:
+        _check_parameters(strategy, keys, json.loads(base.options), base.quality)
     keys.done()
+    _refuse_unused(keys, strategies, given, base.topics)
+    if budgets and any(matched):
+        raise keys.wrong("match_length", "left out, since lengths that are matched take a 'size' and no 'budget_tokens'", "pool")
+    if base.pool_sample is not None and any(base.pool_sample < -(-size // base.copies) for size in sizes):
+        raise keys.wrong("pool_sample", f"at least the {max(sizes):,} rows of 'size'", base.pool_sample)
     amounts: list[tuple[int | None, int | None]] = [(size, None) for size in sizes] + [(None, budget) for budget in budgets]
-    for strategy, side, (size, budget), embedder, match, seed in itertools.product(
-        strategies, sides, amounts, embedders, matched, seeds
-    ):
-        for level in levels if STRATEGIES[strategy].levelled else [None]:
+    for strategy in strategies:
+        used = _used(strategy, base.topics)
+        # What a strategy does not look at makes no other set of it.
+        for side, (size, budget), embedder, match, seed, level in itertools.product(
+            sides if "side" in used else ["both"], amounts, embedders if "embedder" in used else ["static"], matched, seeds,
+            levels if "level" in used else [None],
+        ):  # fmt: skip
             yield replace(
                 base, strategy=strategy, side=side, size=size, budget_tokens=budget, embedder=embedder, match_length=match,
-                seed=seed, level=level,
+                seed=seed, level=level, topics=base.topics if "topics" in used else TOPICS,
+                tags=base.tags if "tags" in used else TAGS,
             )  # fmt: skip
 
 
-def _levels(keys: Keys) -> list[float]:
-    value = keys.take("level", 7, "a number of steps, or a list of levels in [0, 100]", lambda one: isinstance(one, int | list))
+def _base(keys: Keys, folder: Path) -> SubsetSettings:
+    """Read what is the same for all sets of a grid."""
+    options = keys.plain("options")
+    only = keys.take("only", None, "a column and a number, such as [source, 3]", _is_only)
+    return SubsetSettings(
+        strategy="", tokenizer=located_view(keys.text("tokenizer", TOKENIZER), folder), topics=keys.text("topics", TOPICS),
+        tags=keys.text("tags", TAGS), length_range=keys.take("length_range", None, LENGTHS, _is_range),
+        quality=keys.text("quality", None), options=json.dumps(options, sort_keys=True),
+        only=None if only is None else (only[0], only[1]), pool_sample=keys.whole("pool_sample", None, 1),
+        copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
+    )  # fmt: skip
+
+
+def _used(strategy: str, topics: str) -> set[str]:
+    """Return the keys that a strategy looks at."""
+    view = STRATEGIES[strategy].view or ""
+    used = {"side"} if view else set()
+    used |= {"level"} if STRATEGIES[strategy].levelled else set()
+    used |= {"topics"} if view == "topics" else {"tags"} if view.startswith("tag") else set()
+    if "vectors" in view or view == "tag graph" or (view == "topics" and is_clustering(topics)):
+        used.add("embedder")
+    return used
+
+
+def _refuse_unused(keys: Keys, strategies: list[str], given: set[str], topics: str) -> None:
+    """Refuse a key that none of the strategies looks at: it would change nothing."""
+    used = {key for strategy in strategies for key in _used(strategy, topics)}
+    for key in ("side", "level", "embedder", "topics", "tags"):
+        if key in given and key not in used:
+            raise ParameterError(
+                f"{keys.place(key)}: '{keys.path(key)}' is nothing that {' or '.join(strategies)} looks at. Leave it out."
+            )
+
+
+def _check_parameters(strategy: str, keys: Keys, options: Mapping[str, Any], quality: str | None) -> None:
+    """Refuse what a strategy does not take."""
     try:
+        if "level" in options:
+            raise ParameterError("'level' has a key of its own.")
+        refuse_parameters(strategy, options, quality)
+    except ParameterError as error:
+        key = "quality" if "'quality'" in str(error) else "options"
+        raise ParameterError(f"{keys.place(key)}: '{keys.path(key)}': {error}") from None
+
+
+def _levels(keys: Keys) -> list[float]:
+    allowed = f"a number of steps from 2 to {MOST_STEPS}, or a list of levels in [0, 100]"
+    value = keys.take("level", 7, allowed, lambda one: isinstance(one, int | list) and not isinstance(one, bool))
+    try:
+        # One level alone is easily given as a number, which would be steps.
+        if isinstance(value, int) and value > MOST_STEPS:
+            raise ValueError
         return ladder_levels(value)
-    except (ParameterError, TypeError):
-        raise keys.wrong("level", "a number of steps of at least 2, or a list of levels in [0, 100]", value) from None
+    except (ValueError, TypeError):
+        raise keys.wrong("level", allowed, value) from None
 
 
 def _is_only(value: object) -> bool:
-    return (
-        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int) and value[1] > 0
-    )
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    column, count = value
+    return isinstance(column, str) and isinstance(count, int) and not isinstance(count, bool) and count > 0
+
+
+def _is_range(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(range_of(value))
+    except ParameterError:
+        return False
 
 
 def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64], Selection]:

@@ -20,6 +20,7 @@ from variegate.study.evaluation.prompts import Prompt, choose_prompts, read_prom
 from variegate.study.halves import HALVES, half_of, in_half
 from variegate.study.identity import identity
 from variegate.study.keys import Keys, located
+from variegate.study.models.chat import PLAIN
 
 __all__ = ["KINDS", "Evaluation", "HarnessTasks", "HeldOutLoss", "JudgedAnswers", "read_evaluations"]
 
@@ -34,6 +35,10 @@ class Evaluation(Protocol):
     @property
     def headline(self) -> tuple[str, ...]:
         """The values that count for performance, where the study does not say which."""
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Values that a run may lack, for a reason that its record gives."""
 
     @property
     def id(self) -> str:
@@ -99,6 +104,11 @@ class HeldOutLoss:
             return (self.name,)
         return (f"{self.name}/macro" if len(self.by) == 1 else f"{self.name}/macro_{self.by[0]}",)
 
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """None: every run has all values."""
+        return ()
+
     @cached_property
     def id(self) -> str:
         """The hash of settings and samples; how many share a batch changes nothing but the last digits, and does not count."""
@@ -122,8 +132,10 @@ class HeldOutLoss:
         return thinned(heldout_rows(self.name, half_of(load(list(self.data)), self.half), self.by), self.most)
 
     def gives(self, value: str) -> bool:
-        """NAME, NAME/macro, NAME/by_COLUMN/VALUE."""
-        return value.split("/")[0] == self.name
+        """NAME, NAME/macro or NAME/macro_COLUMN, NAME/by_COLUMN/VALUE."""
+        parts = [f"{self.name}/by_{column}/" for column in self.by]
+        macros = [f"{self.name}/macro" if len(self.by) == 1 else f"{self.name}/macro_{column}" for column in self.by]
+        return value in (self.name, *macros) or any(value.startswith(part) for part in parts)
 
     def check(self) -> None:
         """Read the samples."""
@@ -144,12 +156,22 @@ class HarnessTasks:
     Attributes:
         name: of the evaluation.
         harness: what is run.
-        headline: the values that count for performance.
+        counted: the values that count for performance, as TASK/METRIC.
     """
 
     name: str
     harness: Harness
-    headline: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The values that count, by the names that they have in the study: NAME/TASK/METRIC."""
+        return tuple(f"{self.name}/{value}" for value in self.counted)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """None: every run has all values."""
+        return ()
 
     @cached_property
     def id(self) -> str:
@@ -163,8 +185,8 @@ class HarnessTasks:
         return identity({"kind": "harness", "name": self.name, **settings})
 
     def gives(self, value: str) -> bool:
-        """TASK/METRIC; what tasks a folder or a group has is not known before they are loaded."""
-        return "/" in value
+        """NAME/TASK/METRIC; what tasks a folder or a group has is not known before they are loaded."""
+        return value.startswith(f"{self.name}/") and "/" in value.removeprefix(f"{self.name}/").strip("/")
 
     def check(self) -> None:
         """Refuse tasks that there are not."""
@@ -176,7 +198,7 @@ class HarnessTasks:
         """Run the tasks."""
         from variegate.study.evaluation.harness import run_harness
 
-        return run_harness(model, self.harness, self.name)
+        return _named(self.name, run_harness(model, self.harness, self.name))
 
 
 @dataclass(frozen=True)
@@ -207,6 +229,11 @@ class JudgedAnswers:
     def headline(self) -> tuple[str, ...]:
         """The win rate with length held."""
         return (f"{self.name}/length_controlled_win_rate",)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """A win rate with length held there is only where answers differ in length."""
+        return self.headline
 
     @cached_property
     def chosen(self) -> list[Prompt]:
@@ -247,11 +274,14 @@ class JudgedAnswers:
         replies = generate(self.chosen, model, self.generation, identity=run, folder=folder / "answers")
         references = reference_replies(self.chosen, self.reference)
         found = compare(self.chosen, replies, references, self.judge, folder=folder / "verdicts")
-        evaluation = found.evaluation(self.name)
-        # Under the evaluation's name, since a study may have several judges.
-        for part in ("values", "higher_is_better"):
-            evaluation[part] = {f"{self.name}/{value}": one for value, one in evaluation[part].items()}
-        return evaluation
+        return _named(self.name, found.evaluation(self.name))
+
+
+def _named(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Put an evaluation's name before its values: another may have the same task, or the same judge."""
+    for kind in ("values", "higher_is_better"):
+        found = {**found, kind: {f"{name}/{key}": value for key, value in found[kind].items()}}
+    return found
 
 
 def read_evaluations(keys: Keys, folder: Path, model: str) -> tuple[Evaluation, ...]:
@@ -268,10 +298,7 @@ def read_evaluations(keys: Keys, folder: Path, model: str) -> tuple[Evaluation, 
     """
     entries = keys.list_of("evaluate")
     if not entries:
-        raise ParameterError(
-            f"{keys.file}: 'evaluate' is missing. It must be a list of evaluations, such as [{{name: heldout, kind: loss, "
-            "data: heldout.parquet}]."
-        )
+        raise keys.missing("evaluate", "a list of evaluations, such as [{name: heldout, kind: loss, data: heldout.parquet}]")
     found: list[Evaluation] = []
     for entry in entries:
         name = entry.required("name", entry.text("name", None), "what its values are called after")
@@ -287,11 +314,11 @@ def _loss(keys: Keys, name: str, folder: Path) -> Evaluation:
     data, prompts = _files(keys, "data", folder), _files(keys, "prompts", folder)
     if bool(data) == bool(prompts):
         raise ParameterError(
-            f"{keys.file}: '{keys.where}' takes either 'data' (samples) or 'prompts' with 'references'. Give one of them."
+            f"{keys.place()}: '{keys.where}' takes either 'data' (samples) or 'prompts' with 'references'. Give one of them."
         )
     references = tuple(keys.words("references", [])) if prompts else ()
     if prompts and not references:
-        raise ParameterError(f"{keys.file}: '{keys.path('references')}' is missing. It must name whose answers, such as gpt4.")
+        raise keys.missing("references", "names of whose answers, such as gpt4")
     return HeldOutLoss(
         name, data, prompts, references, tuple(keys.words("sets", [])) if prompts else (), tuple(keys.words("by", [])),
         keys.whole("most", None, 1), keys.one_of("half", None, HALVES), keys.whole("max_length", 2048, 2),
@@ -310,17 +337,14 @@ def _harness(keys: Keys, name: str, folder: Path) -> Evaluation:
     ))  # fmt: skip
     headline = tuple(keys.words("headline", []))
     if not headline:
-        raise ParameterError(
-            f"{keys.file}: '{keys.path('headline')}' is missing. It must name the values that count for performance, such as "
-            "[arc_easy/acc_norm]."
-        )
+        raise keys.missing("headline", "a list of the values that count for performance, such as [arc_easy/acc_norm]")
     return HarnessTasks(name, harness, headline)
 
 
 def _judge(keys: Keys, name: str, folder: Path) -> Evaluation:
     prompts = _files(keys, "prompts", folder)
     if not prompts:
-        raise ParameterError(f"{keys.file}: '{keys.path('prompts')}' is missing. It must be a file of prompts.")
+        raise keys.missing("prompts", "a file of prompts, or a list of these")
     model = keys.required("judge", keys.text("judge", None), "llm:MODEL or llm:MODEL@URL")
     reference = keys.required("reference", keys.text("reference", None), "whose answers are compared with, such as gpt4")
     template = _read_text(keys, "template", folder)
@@ -344,7 +368,7 @@ def _made(keys: Keys, build: Callable[[], Any]) -> Any:
     try:
         return build()
     except ParameterError as error:
-        raise ParameterError(f"{keys.file}: '{keys.where}': {error}") from None
+        raise ParameterError(f"{keys.place()}: '{keys.where}': {error}") from None
 
 
 def _files(keys: Keys, name: str, folder: Path) -> tuple[str, ...]:
@@ -356,7 +380,9 @@ def _read_text(keys: Keys, name: str, folder: Path) -> str | None:
     text = keys.text(name, None)
     if text is None or "{" in text:
         return text
+    if text == "plain" and name == "chat_template":
+        return PLAIN
     try:
         return (folder / text).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{folder / text}: cannot be read as the '{keys.path(name)}' ({error}).") from None
+        raise DataError(f"{keys.place(name)}: {folder / text} cannot be read as the '{keys.path(name)}' ({error}).") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from variegate.errors import ParameterError, missing_extra
-from variegate.study.keys import Keys
+from variegate.study.keys import PLAIN, Keys, as_number, is_plain_mapping
 from variegate.study.models.chat import template_text
 from variegate.study.models.loading import DEVICES, PRECISIONS
 
@@ -56,7 +57,7 @@ ANY_FROM_ZERO: Rule = ("a number of at least 0", _number(0))
 COUNT: Rule = ("a whole number of at least 1", _whole(1))
 FLAG: Rule = ("true or false", lambda value: isinstance(value, bool))
 TEXT: Rule = ("a text", _text)
-MAPPING: Rule = ("a mapping of keys to values", lambda value: isinstance(value, Mapping))
+MAPPING: Rule = (PLAIN, is_plain_mapping)
 
 
 def _is_command(value: Any) -> bool:
@@ -265,8 +266,9 @@ def read_training(keys: Keys) -> Training | Command:
     budget = keys.inner("budget")
     if budget is None:
         raise ParameterError(
-            f"{keys.file}: '{keys.path('budget')}' is missing. It must hold one of epochs, tokens and response_tokens, such as "
-            "{epochs: 3}: whether runs see their samples equally often or as many tokens is a choice that changes what is found."
+            f"{keys.place()}: '{keys.path('budget')}' is missing. It must hold one of epochs, tokens and response_tokens, "
+            "such as {epochs: 3}: whether runs see their samples equally often or as many tokens is a choice that changes "
+            "what is found."
         )
     parts["budget"] = _built(budget, Budget, BUDGET)
     lora = keys.take("lora", False, "true or a mapping of keys to values", lambda value: isinstance(value, bool | Mapping))
@@ -277,7 +279,7 @@ def read_training(keys: Keys) -> Training | Command:
     try:
         parts["chat_template"] = template_text(template)
     except ParameterError as error:
-        raise ParameterError(f"{keys.file}: {error}") from None
+        raise ParameterError(f"{keys.place('chat_template')}: {error}") from None
     found: Training = _built(keys, Training, TRAINING, **parts)
     need_trl()
     return found
@@ -300,35 +302,35 @@ def _built(keys: Keys, kind: Any, rules: Mapping[str, Rule], **parts: Any) -> An
     values = dict(parts)
     known = {one.name: one for one in fields(kind)}
     for name, (allowed, good) in rules.items():
-        if name in keys.values:
-            # YAML takes 2e-5, which lacks a point, for a text.
-            keys.values[name] = _as_number(keys.values[name], str(known[name].type))
-        value = keys.take(name, None, allowed, good) if name in keys.values else _absent(keys, name, known[name], allowed)
-        if value is not _DEFAULT:
-            values[name] = tuple(value) if isinstance(value, list) else value
+        if name not in keys.values:
+            _absent(keys, name, known[name], allowed)
+            continue
+        value = _alike(keys.take(name, None, allowed, partial(_is_good, good, known[name])), known[name])
+        values[name] = tuple(value) if isinstance(value, list) else value
     keys.done()
     try:
         return kind(**values)
     except ParameterError as error:
-        raise ParameterError(f"{keys.file}: {error}") from None
+        raise ParameterError(f"{keys.place()}: {error}") from None
 
 
-_DEFAULT = object()
-
-
-def _absent(keys: Keys, name: str, known: Any, allowed: str) -> Any:
-    from dataclasses import MISSING
-
+def _absent(keys: Keys, name: str, known: Any, allowed: str) -> None:
+    """Leave a key to its default; refuse that where it has none."""
     keys.known.append(name)
     if known.default is MISSING and known.default_factory is MISSING:
-        keys.required(name, None, allowed)
-    return _DEFAULT
+        raise keys.missing(name, allowed)
 
 
-def _as_number(value: Any, kind: str) -> Any:
-    if isinstance(value, str) and "float" in kind:
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def _is_good(good: Callable[[Any], bool], known: Any, value: Any) -> bool:
+    return good(_alike(value, known))
+
+
+def _alike(value: Any, known: Any) -> Any:
+    """Return a number as one that is the same is always written, so that 3 and 3.0 are one setting and one run."""
+    if "float" not in str(known.type) or isinstance(value, bool):
+        return value
+    found = as_number(value)
+    if not isinstance(found, int | float) or not math.isfinite(found):
+        return found
+    # As the default is, where it is a float; else whole numbers as such.
+    return float(found) if isinstance(known.default, float) else int(found) if found == int(found) else found
