@@ -110,8 +110,11 @@ def check_folder(target: Path) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for the folder, and keep others out of it; a kill frees it too."""
+def alone_in(folder: Path, told: bool = True) -> Iterator[None]:
+    """Wait until no other process is in such a block for the folder, and keep others out of it; a kill frees it too.
+
+    Where folders cannot be locked, it goes on without, and says so if `told`.
+    """
     # On the folder itself, which leaves no file behind.
     handle = None
     try:
@@ -124,10 +127,11 @@ def alone_in(folder: Path) -> Iterator[None]:
             announce(f"note: another process works in {folder}; this one goes on when that has ended")
             fcntl.flock(handle, fcntl.LOCK_EX)
     except (ImportError, OSError) as error:
-        announce(
-            f"note: {folder} cannot be locked here ({error}): two commands that change the same file in it at once could lose "
-            "a change. Run them one after the other."
-        )
+        if told:
+            announce(
+                f"note: {folder} cannot be locked here ({error}): two commands that change the same file in it at once could "
+                "lose a change. Run them one after the other."
+            )
     try:
         yield
     finally:

@@ -39,6 +39,7 @@ class _Stage:
     before: int
     begun: float
     done: int = 0
+    failed: int = 0
     now: str = ""
     inner: str = ""
 
@@ -48,7 +49,7 @@ class _Stage:
 
     def left(self, now: float) -> float | None:
         rate = self.rate(now)
-        return None if rate is None else (self.total - self.before - self.done) / rate
+        return None if rate is None else (self.total - self.before - self.done - self.failed) / rate
 
 
 @dataclass
@@ -96,12 +97,18 @@ class Live:
         stage = self._stages[name]
         stage.done += 1
         left = stage.left(time.monotonic())
-        last = stage.before + stage.done == stage.total
+        last = stage.before + stage.done + stage.failed == stage.total
         ending = "" if left is None or last else f"; {duration(left)} left"
         # Many quick pieces are one line now and then; a run of minutes has its own.
         if last or time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             self._line(f"{name}: {stage.before + stage.done:,} of {stage.total:,}, {stage.now}{ending}")
+        stage.now = stage.inner = ""
+
+    def fails(self, name: str) -> None:
+        """Count a piece that is not done: what is left takes no longer for it."""
+        stage = self._stages[name]
+        stage.failed += 1
         stage.now = stage.inner = ""
 
     def _line(self, text: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
-from variegate.errors import ParameterError, VariegateError, bad_parameter
+from variegate.errors import MissingExtraError, ParameterError, VariegateError, bad_parameter, unknown_name
 from variegate.geometry import sharing
 from variegate.progress import announce
 from variegate.storage import alone_in
-from variegate.study.folder import StudyFolder, write_json
+from variegate.study.folder import StudyFolder, SubsetFolder, clear_leftovers, leftovers, write_json
 from variegate.study.plan import Study
 from variegate.study.stages import (
     Measure,
@@ -28,7 +30,7 @@ from variegate.study.stages import (
 )
 from variegate.study.subsets import SubsetSettings
 
-__all__ = ["STAGES", "Work", "run_stages"]
+__all__ = ["STAGES", "Work", "check_stage", "read_shard", "run_stages"]
 
 # In their order; `correlate` is what comes after these, and looks at all that is there.
 STAGES = ("subsets", "measures", "train", "evaluate", "correlate")
@@ -48,6 +50,9 @@ class Watcher(Protocol):
     def ends(self, name: str) -> None:
         """It is done."""
 
+    def fails(self, name: str) -> None:
+        """It failed; the stage goes on."""
+
 
 class Silent:
     """Nobody is told."""
@@ -60,6 +65,28 @@ class Silent:
 
     def ends(self, name: str) -> None:
         """Say nothing."""
+
+    def fails(self, name: str) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class How(Generic[Item]):
+    """How the pieces of a stage are done.
+
+    Attributes:
+        name: of a piece, for people.
+        folder: where its result comes to lie.
+        done: whether it is done.
+        act: does it.
+        fatal: errors that every other piece would have too.
+    """
+
+    name: Callable[[Item], str]
+    folder: Callable[[Item], Path]
+    done: Callable[[Item], bool]
+    act: Callable[[Item], None]
+    fatal: tuple[type[Exception], ...] = ()
 
 
 @dataclass
@@ -118,6 +145,16 @@ class Work:
         return folder.training.exists() and not missing_evaluations(self.study, run, folder)
 
 
+def check_stage(only: str | None) -> None:
+    """Refuse a stage that there is not.
+
+    Raises:
+        ParameterError: the message names those that are near.
+    """
+    if only is not None and only not in STAGES:
+        raise unknown_name("stage", only, STAGES)
+
+
 def run_stages(work: Work, only: str | None = None, watch: Watcher | None = None) -> None:
     """Do what is not done yet, up to the evaluation of every run.
 
@@ -129,21 +166,21 @@ def run_stages(work: Work, only: str | None = None, watch: Watcher | None = None
         watch: is told how far it is.
 
     Raises:
-        DataError, ParameterError: the study cannot be done as it is planned; nothing was started.
+        DataError, ParameterError: the study cannot be done as it is planned.
     """
-    if only is not None and only not in STAGES:
-        raise bad_parameter("only", "the study", f"one of {', '.join(STAGES)}", only)
+    check_stage(only)
     watch = watch or Silent()
     work.folder.make()
     room = work.folder.path / f".shard-{work.shard[0]}-of-{work.shard[1]}"
     room.mkdir(exist_ok=True)
-    # Two calls with the same share of the work would do everything twice.
+    # Two calls with the same share of the work would only stand in each other's way.
     with alone_in(room), sharing():
         for one in work.study.evaluations:
             if only in (None, "train", "evaluate"):
                 one.check()
         if work.shard[0] == 1:
             write_json(work.folder.path / "study.json", _lock(work))
+        _clear(work)
         if only in (None, "subsets"):
             _subsets(work, watch)
         if only in (None, "measures"):
@@ -163,47 +200,77 @@ def _lock(work: Work) -> dict[str, Any]:
     }
 
 
-def _each(
-    work: Work, stage: str, items: Sequence[Item], done: Iterable[Item], name: Callable[[Item], str],
-    act: Callable[[Item], None], watch: Watcher,
-) -> None:  # fmt: skip
-    finished = list(done)
-    watch.stage(stage, len(items), len(finished))
-    for item in items:
-        if item in finished:
-            continue
-        watch.starts(stage, name(item))
+def _clear(work: Work) -> None:
+    """Remove what calls that were killed left in our folders."""
+    folders = [work.folder.subset(subset_id(work.pool, one)).path for one in work.subsets]
+    for folder in [*folders, *(work.folder.run(run.id).path for run in work.runs)]:
+        if leftovers(folder):
+            # Another share that overlaps with ours may be at work in it.
+            with alone_in(folder, told=False):
+                clear_leftovers(folder)
+
+
+def _each(work: Work, stage: str, items: Sequence[Item], how: How[Item], watch: Watcher) -> None:
+    """Do what is not done of some pieces, one after the other; what fails is noted."""
+    todo = [item for item in items if not how.done(item)]
+    watch.stage(stage, len(items), len(items) - len(todo))
+    for item in todo:
+        watch.starts(stage, how.name(item))
         try:
-            act(item)
-        except VariegateError as error:
-            work.failures.append((f"{stage}: {name(item)}", str(error)))
-            announce(f"failed: {name(item)}: {error}")
+            how.folder(item).mkdir(parents=True, exist_ok=True)
+            # A call with another share that overlaps with ours would work in the same folder.
+            with alone_in(how.folder(item), told=False):
+                if not how.done(item):
+                    how.act(item)
+        except how.fatal:
+            raise
+        except Exception as error:
+            # A device that is out of memory, a full disk, a template's own code: the other pieces may still be done.
+            why = str(error) if isinstance(error, VariegateError) else _described(error)
+            work.failures.append((f"{stage}: {how.name(item)}", why))
+            announce(f"failed: {how.name(item)}: {why}")
+            watch.fails(stage)
             continue
         watch.ends(stage)
 
 
+def _described(error: Exception) -> str:
+    """Say what an error that nobody planned for is, and where it came up."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first} ({Path(at.filename).name}, line {at.lineno})"
+
+
 def _subsets(work: Work, watch: Watcher) -> None:
-    def folder(wanted: SubsetSettings) -> Any:
+    def folder(wanted: SubsetSettings) -> SubsetFolder:
         return work.folder.subset(subset_id(work.pool, wanted))
 
-    ours = work.subsets
-    _each(
-        work, "subsets", ours, [one for one in ours if folder(one).done], lambda one: one.name,
-        lambda one: make_subset(work.pool, one, folder(one)), watch,
+    how = How[SubsetSettings](
+        lambda one: one.name, lambda one: folder(one).path, lambda one: folder(one).done,
+        lambda one: make_subset(work.pool, one, folder(one)),
     )  # fmt: skip
+    _each(work, "subsets", work.subsets, how, watch)
 
 
 def _measures(work: Work, watch: Watcher) -> None:
     made = [(one, work.folder.subset(subset_id(work.pool, one))) for one in work.subsets]
     there = [(one, folder, measure) for one, folder in made if folder.done for measure in work.measures]
     _tell_missing(len(made) - sum(folder.done for _, folder in made), "subsets are not chosen yet, and are not measured")
-    done = [one for one in there if one[1].measures(one[2].id).exists()]
-    missing = {one[2].id for one in there if one not in done}
-    prepare_views(work.pool, [one for one in work.measures if one.id in missing])
-    _each(
-        work, "measures", there, done, lambda one: f"{one[0].name}, {one[2].variant.name if one[2].variant else one[2].embedder}",
-        lambda one: measure_subset(work.pool, one[1], one[2]), watch,
+    names = {measure.id for measure in work.measures for _, folder in made if not folder.measures(measure.id).exists()}
+    prepare_views(work.pool, [one for one in work.measures if there and one.id in names])
+    lacking: dict[str, list[str]] = {}
+
+    def act(item: tuple[SubsetSettings, SubsetFolder, Measure]) -> None:
+        for metric, reason in measure_subset(work.pool, item[1], item[2]):
+            lacking.setdefault(item[2].variant.name if item[2].variant else metric, []).append(reason)
+
+    how = How[tuple[SubsetSettings, SubsetFolder, Measure]](
+        lambda item: f"{item[0].name}, {item[2].variant.name if item[2].variant else item[2].embedder}",
+        lambda item: item[1].path, lambda item: item[1].measures(item[2].id).exists(), act,
     )  # fmt: skip
+    _each(work, "measures", there, how, watch)
+    for metric, reasons in lacking.items():
+        announce(f"note: {metric} could not be measured {len(reasons):,} times, the first for this: {reasons[0]}")
 
 
 def _runs(work: Work, only: str | None, watch: Watcher) -> None:
@@ -211,7 +278,7 @@ def _runs(work: Work, only: str | None, watch: Watcher) -> None:
     _tell_missing(len(work.runs) - len(ours), "runs have no subset yet, and are not trained")
     if only == "evaluate":
         trained = [run for run in ours if work.folder.run(run.id).trained or work.is_done(run)]
-        _tell_missing(len(ours) - len(trained), "runs are not trained yet, and are not evaluated")
+        _tell_missing(len(ours) - len(trained), "runs have no model, and are not evaluated; `--only train` makes it")
         ours = trained
 
     def act(run: Run) -> None:
@@ -220,13 +287,15 @@ def _runs(work: Work, only: str | None, watch: Watcher) -> None:
         if only != "train":
             evaluate_run(work.study, run, work.folder)
 
-    def finished(run: Run) -> bool:
+    def done(run: Run) -> bool:
         return work.is_done(run) or (only == "train" and work.folder.run(run.id).trained)
 
-    _each(
-        work, "runs", ours, [run for run in ours if finished(run)], lambda run: f"{run.subset.name}, training seed {run.seed}",
-        act, watch,
+    # A setting that is not possible with this model or on this machine is as impossible for every other run.
+    how = How[Run](
+        lambda run: f"{run.subset.name}, training seed {run.seed}", lambda run: work.folder.run(run.id).path, done, act,
+        fatal=(ParameterError, MissingExtraError),
     )  # fmt: skip
+    _each(work, "runs", ours, how, watch)
 
 
 def _tell_missing(count: int, what: str) -> None:
