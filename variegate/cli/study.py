@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from variegate.cli.options import say
-from variegate.cli.reading import OutputPath, Reading, json_option, write_json
+from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
 from variegate.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,8 +57,13 @@ def study_command(
     variegate study study.yaml --shard 2/8 --only train
     variegate study study.yaml --only correlate
     """
-    from variegate.study.conduct import conduct, plan_study, write_starter
+    from variegate.progress import announce_by
+    from variegate.storage import check_target
+    from variegate.study.conduct import check_stage, conduct, plan_study, write_starter
     from variegate.study.execute import read_shard
+
+    # Where stderr is a file, as on a cluster, this is all that a person gets to know.
+    announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
 
     if study == INIT:
         written = write_starter(new_file or "study.yaml")
@@ -68,6 +73,10 @@ def study_command(
         raise click.UsageError(f"Got unexpected extra argument ({new_file}).")
     Reading(None, None, "error", None, quiet).check([json_to, report])
     share = read_shard(shard)
+    check_stage(only)
+    for target in (json_to, report):
+        if target not in (None, STDOUT) and target is not None:
+            check_target(target)
     if dry_run:
         _show_plan(study, output, share, json_to)
         return 0
@@ -75,9 +84,9 @@ def study_command(
 
     plan_study(study, output, share)
     with Live(quiet).shown() as live:
-        found = conduct(study, output, only=only, shard=share, watch=live)
-    if found.findings:
-        _write_page(found, report, quiet)
+        found = conduct(study, output, only=only, shard=share, watch=live, report=report)
+    if found.page is not None:
+        say(f"The page is {found.page}.", quiet)
     write_json(_as_json(found), json_to, lambda: _show(found))
     for what, why in found.failures:
         click.echo(f"failed: {what}: {why}", err=True)
@@ -108,7 +117,7 @@ def _show_plan(study: str, output: Path | None, share: tuple[int, int], json_to:
         print_table(["subset", "side", "level", "amount", "seed", "runs done"], rows, numbers_from=5)
         for line in _cost_lines(cost):
             click.echo(line)
-        click.echo(f"Everything lies in {work.folder.path}. Nothing was done yet.")
+        click.echo(f"Everything lies in {work.folder.path}. Nothing of it was done just now.")
 
     write_json({"cost": vars(cost), "subsets": [one.name for one in work.subsets]}, json_to, show)
 
@@ -127,6 +136,8 @@ def _cost_lines(cost: Cost) -> list[str]:
     else:
         about = "about " if cost.estimated else ""
         lines.append(f"{about}{planned:,} tokens of training in all, {seen:,} of them seen.".capitalize())
+    if cost.requests:
+        lines.append(f"At most {cost.requests:,} requests to judges: each prompt in both orders, for each run that is left.")
     if cost.runs[0] == cost.runs[1]:
         lines.append("Every run is done.")
     elif cost.seconds_left is None:
@@ -139,18 +150,12 @@ def _cost_lines(cost: Cost) -> list[str]:
     return lines
 
 
-def _write_page(found: Conducted, report: Path | None, quiet: bool) -> None:
-    from variegate.study.page import write_page
-
-    page = write_page(found, report)
-    say(f"The page is {page}.", quiet)
-
-
 def _as_json(found: Conducted) -> dict[str, Any]:
     from variegate.study.analyse import plain_findings
 
     return {
-        "study": found.study.name, "folder": str(found.folder), "runs": len(found.finished), "runs_planned": found.planned,
+        "study": found.study.name, "folder": str(found.folder), "page": None if found.page is None else str(found.page),
+        "runs": len(found.finished), "runs_planned": found.planned,
         "findings": [plain_findings(one) for one in found.findings], "failures": [list(one) for one in found.failures],
     }  # fmt: skip
 

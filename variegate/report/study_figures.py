@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +49,7 @@ class Scatter:
         x: (n,) values of the metric.
         y: (n,) performance.
         links: (n,) where a point leads, such as a run's folder.
+        turned: whether the axis runs from large to small, for a metric of which less is more diverse.
     """
 
     title: str
@@ -54,6 +57,7 @@ class Scatter:
     x: Floats
     y: Floats
     links: Sequence[str]
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def scatters_svg(panels: Sequence[Scatter], label: str) -> str:
     for axis, panel in zip(axes, panels, strict=True):
         _points(axis, panel.x, panel.y, panel.links)
         _fit(axis, panel.x, panel.y)
+        if panel.turned:
+            axis.invert_xaxis()
         axis.set_title(f"{panel.title}\n{panel.note}", fontsize=SMALL)
     figure.supylabel("performance", fontsize=SMALL + 1)
     return _svg(figure, label)
@@ -155,9 +161,16 @@ def _svg(figure: Any, label: str) -> str:
     from html import escape
 
     import matplotlib
+    from matplotlib.text import Text
 
+    for one in figure.findobj(Text):
+        # A name with dollars in it is no formula.
+        one.set_parse_math(False)
     stream = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}):
+    settings = {"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif", "text.parse_math": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # The reader's fonts draw the text, so what ours lack is of no matter.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = stream.getvalue()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", stream.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg ") :].replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from variegate.strategies import tokens_by_side
+from variegate.study.evaluation.settings import JudgedAnswers
 from variegate.study.execute import Work
 from variegate.study.folder import read_json
 from variegate.study.stages import Run, subset_id
@@ -30,9 +32,11 @@ class Cost:
         measures: (done, in all).
         runs: (done, in all).
         tokens: (seen, in all), of training; in all None for a command, which settles that itself.
-        estimated: whether tokens are estimated from the pool's mean length, because subsets are not chosen yet.
+        estimated: whether tokens are estimated: from the pool's mean length where subsets are not chosen yet, by another
+            tokenizer where no run is finished yet.
         seconds_left: of training and evaluation, one run after the other; None before the first run is finished.
         timed_runs: finished runs that this rests on.
+        requests: that judges get at most for the runs that are left.
     """
 
     subsets: tuple[int, int]
@@ -42,6 +46,7 @@ class Cost:
     estimated: bool
     seconds_left: float | None
     timed_runs: int
+    requests: int = 0
 
 
 class _Lengths:
@@ -62,25 +67,39 @@ def cost_of(work: Work) -> Cost:
     folders = {one.id: work.folder.subset(subset_id(work.pool, one)) for one in work.subsets}
     chosen = sum(folder.done for folder in folders.values())
     measured = sum(folder.measures(one.id).exists() for folder in folders.values() for one in work.measures)
-    done = [run for run in work.runs if work.is_done(run)]
-    records = [read_json(work.folder.run(run.id).training) for run in done]
-    seconds = sum(_seconds(work, run, record) for run, record in zip(done, records, strict=True))
+    done = {run.id for run in work.runs if work.is_done(run)}
+    finished = [run for run in work.runs if run.id in done]
+    records = [read_json(work.folder.run(run.id).training) for run in finished]
+    seconds = sum(_seconds(work, run, record) for run, record in zip(finished, records, strict=True))
     seen = sum(record["tokens_seen"] or 0 for record in records)
     lengths = _Lengths(work)
-    planned = [None if run in done else _planned(work, run, lengths) for run in work.runs]
-    left: int | None = 0
-    for one, run in zip(planned, work.runs, strict=True):
-        if run not in done:
-            left = None if one is None or left is None else left + one
+    planned = {run.id: _planned(work, run, lengths) for run in work.runs}
+    left = _total([planned[run.id] for run in work.runs if run.id not in done])
+    before = _total([planned[run.id] for run in finished])
+    if left and seen and before:
+        # What is planned is counted by another tokenizer than the model's, and without its template: finished runs tell the rate.
+        left = round(left * seen / before)
     seconds_left = None
-    if done and seen and left is not None:
+    if finished and seen and left is not None:
         seconds_left = seconds / seen * left
-    elif done:
-        seconds_left = seconds / len(done) * (len(work.runs) - len(done))
+    elif finished:
+        seconds_left = seconds / len(finished) * (len(work.runs) - len(finished))
     return Cost(
-        (chosen, len(folders)), (measured, len(folders) * len(work.measures)), (len(done), len(work.runs)),
-        (seen, None if left is None else seen + left), chosen < len(folders), seconds_left, len(done),
+        (chosen, len(folders)), (measured, len(folders) * len(work.measures)), (len(finished), len(work.runs)),
+        (seen, None if left is None else seen + left), bool(left) and (chosen < len(folders) or not finished), seconds_left,
+        len(finished), _requests(work, len(work.runs) - len(finished)),
     )  # fmt: skip
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _requests(work: Work, runs: int) -> int:
+    """Return how many requests judges get at most: both orders of each prompt, for each run that is left."""
+    judges = [one for one in work.study.evaluations if isinstance(one, JudgedAnswers)]
+    return 2 * runs * sum(len(one.chosen) for one in judges)
 
 
 def _seconds(work: Work, run: Run, record: dict[str, Any]) -> float:

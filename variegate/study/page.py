@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from variegate.report.study_figures import Curve, Interval, Scatter, curves_svg,
 from variegate.storage import whole_file
 from variegate.study.analyse import ALL, Findings, tables_of
 from variegate.study.answers import answers_of
-from variegate.study.conduct import Conducted
 from variegate.study.results import Finished
 from variegate.study.statistics.correlate import Correlation, Correlations
 from variegate.study.statistics.paper_tables import correlation_table
@@ -25,7 +25,10 @@ from variegate.study.statistics.performance import RunResult, subset_means
 from variegate.study.statistics.tables import Table, shown
 from variegate.study.training.settings import Command
 
-__all__ = ["write_page"]
+if TYPE_CHECKING:
+    from variegate.study.conduct import Conducted
+
+__all__ = ["PAGE", "write_page"]
 
 PAGE = "page.html"
 NOTHING_HELD = "nothing held"
@@ -41,7 +44,7 @@ def write_page(found: Conducted, target: Path | None = None) -> Path:
         target: where the page goes; `page.html` in the study's folder if None.
     """
     target = target or found.folder / PAGE
-    links = Path(os.path.relpath(found.folder.resolve(), target.resolve().parent)).as_posix()
+    links = quote(Path(os.path.relpath(found.folder.resolve(), target.resolve().parent)).as_posix())
     drawn = find_spec("matplotlib") is not None
     pictures = ""
     if not drawn:
@@ -94,7 +97,7 @@ def _section(one: Findings, found: Conducted, drawn: bool, links: str) -> dict[s
         ],
         "curves_figure": _curves(one, links) if drawn and one.slopes else None,
         "slopes": _table(tables["slopes"]) if one.slopes else None,
-        "scatters": _scatters(one, links) if drawn and (ALL, NOTHING_HELD) in one.correlations else [],
+        "scatters": _scatters(one, _directions(found), links) if drawn and (ALL, NOTHING_HELD) in one.correlations else [],
         "ceilings": _table(tables["ceilings"]), "missing": list(one.missing.items()),
     }  # fmt: skip
 
@@ -124,8 +127,13 @@ def _links(runs: Sequence[RunResult], links: str) -> list[str]:
     return [f"{links}/subsets/{run.subset}/subset.json" for run in runs]
 
 
-def _scatters(one: Findings, links: str) -> list[dict[str, Any]]:
-    """Draw every metric, those of one side and embedder together."""
+def _directions(found: Conducted) -> dict[str, bool]:
+    """Return by metric whether larger is more diverse."""
+    return {name: up for one in found.finished for name, up in one.directions.items()}
+
+
+def _scatters(one: Findings, directions: Mapping[str, bool], links: str) -> list[dict[str, Any]]:
+    """Draw every metric, those of one side and embedder together, with what is more diverse to the right."""
     runs, means = subset_means(one.runs, one.outcome.values)
     found: Correlations = one.correlations[(ALL, NOTHING_HELD)]
     groups: dict[tuple[str, str], list[Correlation]] = {}
@@ -137,9 +145,9 @@ def _scatters(one: Findings, links: str) -> list[dict[str, Any]]:
         for row in rows:
             key = (row.metric, row.side, row.embedder)
             x = np.array([run.metrics[key] for run in runs])
-            panels.append(
-                Scatter(row.metric, f"r = {row.pearson.value:.2f}, rho = {row.spearman.value:.2f}", x, means, _links(runs, links))
-            )
+            turned = not directions.get(row.metric, True)
+            note = f"r = {row.pearson.value:.2f}, rho = {row.spearman.value:.2f}{', axis turned' if turned else ''}"
+            panels.append(Scatter(row.metric, note, x, means, _links(runs, links), turned))
         title = f"{side} side, {f'vectors by {embedder}' if embedder else 'metrics that look at no vectors'}"
         pictures.append({"title": title, "figure": markup(scatters_svg(panels, f"{title} ({one.amount}, {one.family})"))})
     return pictures
@@ -167,5 +175,6 @@ def _run(one: Finished, values: Sequence[str], links: str) -> dict[str, Any]:
     return {
         "id": one.run.id, "link": f"{links}/runs/{one.run.id}/", "name": one.run.subset.name,
         "subset_link": f"{links}/subsets/{one.run.subset_id}/subset.json", "seed": one.run.seed,
-        "tokens": "" if seen is None else f"{seen:,}", "cells": [f"{one.values[name]:.4f}" for name in values],
+        "tokens": "" if seen is None else f"{seen:,}",
+        "cells": [f"{one.values[name]:.4f}" if name in one.values else "-" for name in values],
     }  # fmt: skip

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from variegate.errors import DataError
 from variegate.progress import announce
 from variegate.storage import whole_file
 from variegate.study.execute import Work
 from variegate.study.folder import read_json
+from variegate.study.identity import short_name
 from variegate.study.stages import Run
 from variegate.study.statistics.performance import MetricKey, RunResult
 
-__all__ = ["Finished", "collect", "write_runs"]
+__all__ = ["RUNS", "Finished", "collect", "write_runs"]
+
+RUNS = "runs.parquet"
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,6 @@ def collect(work: Work) -> list[Finished]:
         better: dict[str, bool] = {}
         for one in work.study.evaluations:
             record = read_json(folder.evaluation(one.id))
-            twice = values.keys() & record["values"].keys()
-            if twice:
-                raise DataError(f"Two evaluations have a value '{min(twice)}'. Take the task out of one of them.")
             values |= record["values"]
             better |= record["higher_is_better"]
         wanted = run.subset
@@ -79,7 +78,9 @@ def _measured(work: Work, run: Run) -> tuple[dict[MetricKey, float], dict[str, b
         path = folder.measures(one.id)
         if path.exists():
             for value in read_json(path)["values"]:
-                metrics[(value["metric"], value["side"], value["embedder"])] = value["value"]
+                # As the study calls the embedder now: its folder may have lain elsewhere when this was measured.
+                embedder = short_name(one.embedder) if value["embedder"] else ""
+                metrics[(value["metric"], value["side"], embedder)] = value["value"]
                 directions[value["metric"]] = value["higher_is_more_diverse"]
     return metrics, directions, read_json(folder.record)["counts"]
 
@@ -93,14 +94,14 @@ def _tell_of_differences(found: Sequence[Finished]) -> None:
 
 
 def write_runs(found: Sequence[Finished], work: Work) -> None:
-    """Write one row a run as `runs.parquet`: settings, tokens seen, every metric, every evaluation."""
+    """Write one row a run as a table: settings, tokens seen, every metric, every evaluation."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = [_row(one) for one in found]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     table = pa.table({name: [row.get(name) for row in rows] for name in columns})
-    with whole_file(work.folder.path / "runs.parquet") as temporary:
+    with whole_file(work.folder.path / RUNS) as temporary:
         pq.write_table(table, temporary)
 
 
