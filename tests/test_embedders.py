@@ -353,7 +353,9 @@ def test_a_missing_package_is_an_error_with_the_command_that_installs_it(name, p
 
 @pytest.mark.parametrize("name", ["", "magic:x", "http://127.0.0.1/v1"])
 def test_an_embedder_of_no_known_form_is_an_error(name, tmp_path):
-    with pytest.raises(vg.ParameterError, match=f"Unknown embedder '{name}'. Known forms: static, NAME or PATH"):
+    with pytest.raises(
+        vg.ParameterError, match=rf"Unknown embedder '{name}'. Known forms: static, lsa\[:DIM\], lsa:FILE, NAME or PATH"
+    ):
         corpus_of(TEXTS, tmp_path).vectors(embedder=name)
 
 

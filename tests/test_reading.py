@@ -31,7 +31,7 @@ RUNS = {
     "tag": "tag POOL --tags domain",
 }
 # What an option needs beside it, to be used at all.
-BESIDE = {"bad_rows": "--on-bad-row skip", "plot": "--curve 5,10"}
+BESIDE = {"bad_rows": "--on-bad-row skip", "plot": "--curve 5,10", "save_fit": "--embedder lsa"}
 
 
 def outputs():
