@@ -39,7 +39,7 @@ def test_the_smoke_study(tmp_path):
 @pytest.mark.parametrize("scale", ["laptop", "design", "gpu"])
 def test_grids_of_the_other_scales_are_good(scale, tmp_path):
     tiny.need_training()
-    places = {"pool": SAMPLE, "heldout": SAMPLE, "prompts": "prompts.jsonl", "base": "base", "half": "test", "epochs": 1, "rate": 1e-3}
+    places = {"pool": SAMPLE, "heldout": SAMPLE, "prompts": "prompts.jsonl", "base": "base", "half": "test", "rate": 1e-3}
     text = string.Template((MINI / f"{scale}.yaml").read_text(encoding="utf-8")).substitute(
         **places, device="cpu", minilm="sentence-transformers/all-MiniLM-L6-v2"
     )

@@ -18,12 +18,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# What a scale settles that its grid leaves open: passes over a subset, learning rate, where it runs.
+# What a scale settles that its grid leaves open: the learning rate, and where it runs.
 SETTLED = {
-    "smoke": {"epochs": "1", "rate": "3e-3", "device": "cpu"},
-    "laptop": {"epochs": "2", "rate": "3e-4", "device": "cpu"},
-    "design": {"epochs": "2", "rate": "3e-4", "device": "cpu"},
-    "gpu": {"epochs": "2", "rate": "3e-4", "device": "cuda"},
+    "smoke": {"rate": "3e-3", "device": "cpu"},
+    "laptop": {"rate": "3e-4", "device": "cpu"},
+    "design": {"rate": "3e-4", "device": "cpu"},
+    "gpu": {"rate": "3e-4", "device": "cuda"},
 }
 # The grid that the analysis was designed on is of the laptop's scale, and shares its base model.
 BASE_OF = {"design": "laptop"}
