@@ -30,7 +30,11 @@ def test_the_smoke_study(tmp_path):
     assert "26 of 26 runs are finished" in done.stdout
     page = (folder / "page.html").read_text(encoding="utf-8")
     assert page.count("<svg ") >= 8
-    assert (folder / "tables" / "30_rows" / "heldout" / "correlations.tex").read_text(encoding="utf-8").startswith(r"\begin{tabular}")
+    assert (
+        (folder / "tables" / "30_rows" / "heldout" / "correlations.tex")
+        .read_text(encoding="utf-8")
+        .startswith(r"\begin{tabular}")
+    )
     # Nothing is done again.
     again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert again.returncode == 0 and "training seed" not in again.stderr

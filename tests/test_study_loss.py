@@ -11,6 +11,7 @@ from tests import tiny
 from variegate.data.record import Turn
 from variegate.errors import DataError, ParameterError
 from variegate.study.evaluation.loss import heldout_loss, heldout_references, heldout_rows
+from variegate.study.evaluation.prompts import read_prompts
 
 TALKS = [
     [f"say {i} please " * (1 + i % 5), f"{i} it is " * (1 + i % 3), "more", "no " * (i % 7 + 1)][: 4 if i % 3 else 2]
@@ -150,9 +151,10 @@ def test_reference_answers_of_prompts(base, tmp_path):
         {"id": "a", "set": "one", "prompt": "q", "references": {"gpt4": ["a"], "other": ["b"]}},
         {"id": "b", "set": "two", "prompt": "q", "turns": ["q", "r"], "references": {"gpt4": ["a", "b"]}},
         {"id": "c", "set": "two", "prompt": "q", "turns": ["q", "r"], "references": {"other": ["a"]}},
-        {"id": "d", "set": "two", "prompt": "q", "references": {"gpt4": [" "]}},
+        {"id": "d", "set": "two", "prompt": "q"},
     )
-    found = heldout_references("references", path, "gpt4", by=["set"])
+    prompts = read_prompts(path)
+    found = heldout_references("references", prompts, ["gpt4"], by=["set"])
     assert list(found.conversations) == [
         (Turn("user", "q"), Turn("assistant", "a")),
         (Turn("user", "q"), Turn("assistant", "a"), Turn("user", "r"), Turn("assistant", "b")),
@@ -161,11 +163,11 @@ def test_reference_answers_of_prompts(base, tmp_path):
     values = heldout_loss(base, [found], max_length=96, device="cpu")["values"]
     expected = slowly(base, [["q", "a"], ["q", "a", "r", "b"]])
     assert values["references/by_set/two"] == pytest.approx(expected[1][0] / expected[1][1], rel=1e-5)
-    with pytest.raises(DataError, match=r"no line has a reference 'gpt5'. There are: gpt4, other"):
-        heldout_references("references", path, "gpt5")
-    bad = put(tmp_path / "bad.jsonl", {"prompt": "q", "references": {"gpt4": ["a", "b"]}})
-    with pytest.raises(DataError, match=r"bad.jsonl, line 1: has 2 answers to 1 prompts"):
-        heldout_references("references", bad, "gpt4")
+    assert len(heldout_references("references", prompts, ["gpt4", "other"]).conversations) == 3
+    with pytest.raises(DataError, match=r"no prompt has a reference 'gpt5'. There are: gpt4, other"):
+        heldout_references("references", prompts, ["gpt5"])
+    with pytest.raises(ParameterError, match=r"Unknown column of prompts 'source'. Known: set, category"):
+        heldout_references("references", prompts, ["gpt4"], by=["source"])
 
 
 def test_losses_are_float64_sums(base, rows):

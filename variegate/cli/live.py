@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
     """Return seconds in words.
 
     >>> duration(75), duration(4000), duration(3)
-    ('1 min 15 s', '1 h 07 min', '3 s')
+    ('1 min 15 s', '1 h 06 min', '3 s')
     """
     whole = round(seconds)
     if whole < 60:

@@ -68,8 +68,8 @@ def located_view(name: str, folder: Path) -> str:
 def short_name(name: str) -> str:
     """Return the name of an embedder for people: of a path, its last part.
 
-    >>> short_name("hf:../models/base"), short_name("static")
-    ('hf:base', 'static')
+    >>> short_name("hf:meta-llama/Llama-3.2-1B"), short_name("static")
+    ('hf:meta-llama/Llama-3.2-1B', 'static')
     """
     before, path = _split(name)
     return name if path is None or not Path(path).exists() else f"{before}{Path(path).resolve().name}"
