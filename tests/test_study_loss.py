@@ -150,7 +150,7 @@ def test_reference_answers_of_prompts(base, tmp_path):
         tmp_path / "prompts.jsonl",
         {"id": "a", "set": "one", "prompt": "q", "references": {"gpt4": ["a"], "other": ["b"]}},
         {"id": "b", "set": "two", "prompt": "q", "turns": ["q", "r"], "references": {"gpt4": ["a", "b"]}},
-        {"id": "c", "set": "two", "prompt": "q", "turns": ["q", "r"], "references": {"other": ["a"]}},
+        {"id": "c", "set": "two", "prompt": "q", "turns": ["q", "r"], "references": {"other": ["a", "b"]}},
         {"id": "d", "set": "two", "prompt": "q"},
     )
     prompts = read_prompts(path)
