@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from tests import tiny
+from tests.conftest import until
 from variegate.errors import DataError, ParameterError
 from variegate.study.training import Command, fine_tune
 from variegate.study.training.external import fill_in, filled
@@ -82,7 +84,7 @@ def test_a_command_that_fails_is_an_error_with_the_end_of_its_log(folder):
     assert not (folder / "model").exists()
     with pytest.raises(DataError, match=r"was ended by signal 9"):
         fine_tune(folder / "rows.jsonl", folder, command("import os; os.kill(os.getpid(), 9)"), seed=0)
-    with pytest.raises(DataError, match=r"no-such-trainer: cannot be run \(No such file"):
+    with pytest.raises(DataError, match=r"no-such-trainer: cannot be run, since there is no such program"):
         fine_tune(folder / "rows.jsonl", folder, Command("base", "no-such-trainer {config}"), seed=0)
 
 
@@ -132,6 +134,35 @@ def test_a_command_ends_with_the_one_who_asked_for_it(folder, monkeypatch):
     if not Path("/proc").is_dir():
         pytest.skip("processes are looked up in /proc")
     assert not state.exists() or state.read_text(encoding="utf-8").split(")")[1].split()[0] == "Z"
+
+
+def test_a_command_ends_with_one_who_is_killed(tmp_path):
+    """Nobody can catch SIGKILL, and the study that goes on in its place would train beside it."""
+    if not Path("/proc").is_dir():
+        pytest.skip("processes are looked up in /proc")
+    sleeper = (
+        "import os, pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"path = pathlib.Path({str(tmp_path / 'pids')!r})\n"
+        "path.with_suffix('.new').write_text(f'{os.getpid()} {child.pid}')\npath.with_suffix('.new').rename(path)\ntime.sleep(600)"
+    )
+    asks = (
+        "import pathlib, sys\nfrom variegate.study.training.process import run_logged\n"
+        f"run_logged([sys.executable, '-c', {sleeper!r}], pathlib.Path({str(tmp_path / 'train.log')!r}))"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", asks])
+    until((tmp_path / "pids").exists)
+    asking.kill()
+    asking.wait()
+
+    def gone(pid):
+        stat = Path("/proc") / pid / "stat"
+        try:
+            return stat.read_text(encoding="utf-8").split(")")[1].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    until(lambda: all(map(gone, (tmp_path / "pids").read_text(encoding="utf-8").split())))
 
 
 def test_places():

@@ -39,6 +39,10 @@ class Keys:
         """Return a key with all that leads to it."""
         return f"{self.where}.{key}" if self.where and key else self.where or key
 
+    def item(self, key: str, at: int) -> str:
+        """Return the key of a list's item; that of the list itself where one value stands for it."""
+        return f"{key}[{at}]" if f"{self.path(key)}[{at}]" in self.lines else key
+
     def place(self, key: str = "") -> str:
         """Return file and line of a key; of what holds it where it has no line of its own."""
         path = self.path(key)
@@ -106,13 +110,11 @@ class Keys:
         self, key: str, default: list[Any], allowed: str, good: Callable[[Any], bool], empty: bool = False
     ) -> list[Any]:  # fmt: skip
         """Take one value or a list of them, as a list; one that is empty only where that means something."""
-        path = self.path(key)
         value = self.take(key, default, f"{allowed}, or a list of these", lambda value: empty or value != [])
         several = value if isinstance(value, list) else [value]
         for at, one in enumerate(several):
             if not good(one):
-                name = f"{key}[{at}]" if f"{path}[{at}]" in self.lines else key
-                raise self.wrong(name, allowed, one)
+                raise self.wrong(self.item(key, at), allowed, one)
         return several
 
     def wholes(self, key: str, default: list[Any], lowest: int = 0) -> list[int]:
@@ -124,7 +126,7 @@ class Keys:
         found = self.some(key, default, "a text", lambda value: isinstance(value, str) and bool(value.strip()), empty)
         for at, one in enumerate(found):
             if names is not None and one not in names:
-                raise self.unknown(key if f"{self.path(key)}[{at}]" not in self.lines else f"{key}[{at}]", one, names)
+                raise self.unknown(self.item(key, at), one, names)
         return found
 
     def plain(self, key: str) -> dict[str, Any]:

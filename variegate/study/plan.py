@@ -23,7 +23,7 @@ __all__ = ["TOGETHER", "Analysis", "Measures", "Pool", "Study", "Variant", "read
 # The family of all evaluations.
 TOGETHER = "together"
 # A name on the Hub, with or without who put it there; anything else is a path.
-HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 DEFAULT_HELD = ["mean_response_tokens"]
 COVARIATES = ("mean_response_tokens", "mean_tokens", "tokens", "response_tokens", "rows")
@@ -236,7 +236,7 @@ def _measures(keys: Keys | None, folder: Path) -> Measures:
         try:
             metric_names(metric)
         except ParameterError as error:
-            key = f"metrics[{at}]"
+            key = keys.item("metrics", at)
             raise ParameterError(f"{keys.place(key)}: '{keys.path(key)}': {error}") from None
     sides = keys.words("sides", list(SIDES), SIDES)
     _refuse_repeats(keys, "sides", tuple(sides))
@@ -295,9 +295,9 @@ def _check_families(keys: Keys, families: Mapping[str, tuple[str, ...]], evaluat
     """Refuse values of evaluations that there are not."""
     for name, values in families.items():
         _refuse_repeats(keys, name, values)
-        for value in values:
+        for at, value in enumerate(values):
             if not any(one.gives(value) for one in evaluations):
-                raise keys.unknown(name, value, [headline for one in evaluations for headline in one.headline])
+                raise keys.unknown(keys.item(name, at), value, [headline for one in evaluations for headline in one.headline])
 
 
 def _refuse_names(keys: Keys, names: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -182,7 +182,7 @@ def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> lis
             part, list(wanted.metrics), reference=pool.corpus if variant is None or variant.reference else None, side=side,
             embedder=wanted.settings.embedder, tokenizer=wanted.settings.tokenizer, topics=wanted.settings.topics,
             tags=wanted.settings.tags, params=own,
-            on_failure=partial(_note, failures, side),
+            on_failure=lambda name, error: failures.append([name, str(error)]),
         )  # fmt: skip
         for one in found:
             values.append(
@@ -194,10 +194,6 @@ def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> lis
             )  # fmt: skip
     write_json(target, {"values": values, "failures": failures, "version": __version__})
     return failures
-
-
-def _note(failures: list[list[str]], side: str, name: str, error: Exception) -> None:
-    failures.append([name, f"{side} side: {error}"])
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from variegate.errors import DataError
 from variegate.progress import announce
+from variegate.study.training import guard
 
 __all__ = ["run_logged"]
 
@@ -20,7 +23,7 @@ LONGEST = 400
 
 
 def run_logged(words: Sequence[str], log: Path, cwd: Path | None = None, more: Mapping[str, str] | None = None) -> None:
-    """Run a command to its end; what it prints goes to a file as it comes.
+    """Run a command to its end; what it prints goes to a file as it comes. It ends when we do, by SIGKILL too.
 
     Args:
         words: of the command.
@@ -32,15 +35,17 @@ def run_logged(words: Sequence[str], log: Path, cwd: Path | None = None, more: M
         DataError: there is no such command, or it failed; the message holds the end of the log.
     """
     announce(f"running {shlex.join(words)}; its output goes to {log}")
-    with log.open("wb") as stream:
-        try:
-            # A session of its own, so that what it starts can be ended with it.
-            started = subprocess.Popen(
-                list(words), stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, cwd=cwd,
-                env={**os.environ, **(more or {})}, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise DataError(f"{words[0]}: cannot be run ({error.strerror}). Is it installed, and on the PATH?") from None
+    environment = {**os.environ, **(more or {})}
+    place = Path(cwd or ".") / words[0]
+    if shutil.which(str(place) if os.sep in words[0] else words[0], path=environment.get("PATH")) is None:
+        raise DataError(f"{words[0]}: cannot be run, since there is no such program. Is it installed, and on the PATH?")
+    reading, writing = os.pipe()
+    with log.open("wb") as stream, os.fdopen(reading, "rb"), os.fdopen(writing, "wb"):
+        # A session of its own, so that what it starts can be ended with it.
+        started = subprocess.Popen(
+            [sys.executable, "-I", str(Path(guard.__file__)), str(reading), *words], stdin=subprocess.DEVNULL, stdout=stream,
+            stderr=subprocess.STDOUT, cwd=cwd, env=environment, start_new_session=True, pass_fds=(reading,),
+        )  # fmt: skip
         try:
             code = started.wait()
         except BaseException:
