@@ -190,15 +190,16 @@ def lsa(fitted_on, texts, dimensions, most=1 << 16, left_share=0.25):
         direction *= np.sign(direction[np.abs(direction).argmax()])
 
     def random(one):
-        signs = [1 if scattered(one * len(directions) + at) >> 63 else -1 for at in range(len(directions))]
-        return np.array(signs) / math.sqrt(len(directions))
+        signs = [1 if scattered(one * dimensions + at) >> 63 else -1 for at in range(dimensions)]
+        return np.array(signs) / math.sqrt(dimensions)
 
     scatter = np.stack([random(one) for one in kept])
     out = []
     for found in map(grams, texts):
         known, unknown = row(found)
-        vector = directions @ known
-        left = known - directions.T @ vector
+        inside = directions @ known
+        left = known - directions.T @ inside
+        vector = np.pad(inside, (0, dimensions - len(inside)))
         vector = vector + left_share * (left @ scatter + sum(weight * random(one) for one, weight in unknown.items()))
         out.append(vector / (np.linalg.norm(vector) or 1))
     return np.stack(out)

@@ -206,26 +206,17 @@ def test_more_picks_than_rows(tmp_path):
 
 
 def test_embedders_are_compared():
-    done = run(
-        "embedders.py",
-        SAMPLE,
-        "--label",
-        "domain",
-        "--rows",
-        120,
-        "--sides",
-        "both",
-        "--neighbours",
-        3,
-        "--set",
-        "TURNS=4,LEFT=0.5",
-    )
+    options = ["--label=domain", "--rows=120", "--sides=both", "--neighbours=3", "--few-rows=5", "--set=TURNS=4,LEFT=0.5"]
+    done = run("embedders.py", SAMPLE, "--few", SAMPLE, *options)
     assert done.returncode == 0, done.stderr
-    header, _, chance, static, lsa = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()]
+    lines = [[cell.strip() for cell in line[1:-1].split("|")] for line in done.stdout.splitlines()]
+    header, _, chance, static, lsa = lines
+    assert {len(line) for line in lines} == {len(header)}
     assert header[3] == "of a row's 3 nearest, of its domain" and float(chance[3]) < 0.2
-    assert [line[:3] for line in (static, lsa)] == [
-        ["sample.jsonl", "both", "static"],
-        ["sample.jsonl", "both", "lsa, fitted on the data"],
-    ]
+    name = "sample.jsonl and 5 of sample.jsonl"
+    assert [line[:3] for line in (static, lsa)] == [[name, "both", "static"], [name, "both", "lsa, fitted on the data"]]
     for found in (static, lsa):
-        assert float(chance[3]) < float(found[3]) <= 1 and float(found[4].rstrip("%")) > 90
+        row = dict(zip(header, found, strict=False))
+        assert float(chance[3]) < float(found[3]) <= 1
+        assert all(float(row[f"one word changed: {what}"].rstrip("%")) > 80 for what in ("nearest", "grouped"))
+        assert int(row["of them unlike"]) <= int(row["rows grouped"]) and int(row["of the few: grouped"]) <= 5

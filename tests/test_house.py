@@ -114,7 +114,7 @@ def opens_text(call: ast.Call) -> bool:
     if name == "open":
         modes = [one.value for one in [*call.args, *(word.value for word in call.keywords)] if isinstance(one, ast.Constant)]
         of = call.func.value if isinstance(call.func, ast.Attribute) else None
-        return getattr(of, "id", "") != "os" and not any(re.fullmatch("[rwax]b[+]?", str(mode)) for mode in modes)
+        return getattr(of, "id", "") != "os" and not any(re.fullmatch("[rwax](b[+]?|[+]b)", str(mode)) for mode in modes)
     return name in ("read_text", "write_text", "TextIOWrapper")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import struct
@@ -18,8 +19,8 @@ from tests import reference
 from tests.conftest import SAMPLE
 from variegate.cli import main
 from variegate.metrics import sample_scores
-from variegate.progress import announce_by
 from variegate.report.folder import figures
+from variegate.study.identity import known_by, located_view
 from variegate.study.ladder import ladder
 from variegate.views import embed, lsa, lsa_fit, lsa_grams
 from variegate.views.lsa import fit_lsa
@@ -33,19 +34,14 @@ TRADES = ["bread flour oven dough yeast", "sail mast wind harbour tide", "verb n
 @pytest.fixture(autouse=True)
 def no_fits() -> Iterator[None]:
     """Begin and end without fits in memory."""
-    for known in (lsa._fits, lsa._to_fit):
-        known.clear()
-    lsa._loaded.cache_clear()
+    forget_fits()
     yield
-    lsa._fits.clear()
+    forget_fits()
 
 
-@pytest.fixture
-def told() -> Iterator[list[str]]:
-    messages: list[str] = []
-    announce_by(messages.append)
-    yield messages
-    announce_by(lambda message: None)
+def forget_fits() -> None:
+    for cached in (lsa._fitted, lsa._loaded):
+        cached.cache_clear()
 
 
 def never(*_: Any) -> None:
@@ -107,7 +103,7 @@ def test_few_turns_capture_nearly_what_a_decomposition_does():
     captured = np.square(rows @ leading).sum(axis=0)
     # No k directions capture more than the k leading ones.
     assert (np.cumsum(captured) < np.cumsum(best) * 1.0001).all()
-    assert captured[0] > 0.999 * best[0] and captured.sum() > 0.94 * best.sum()
+    assert captured[0] > 0.999 * best[0] and captured.sum() > 0.9 * best.sum()
 
 
 class One:
@@ -121,7 +117,7 @@ def test_the_same_bytes_whatever_the_threads_and_blocks(monkeypatch):
     vg.use_cache("off")
 
     def made() -> tuple[str, bytes]:
-        lsa._fits.clear()
+        forget_fits()
         pool = vg.load(SAMPLE)
         return pool.made_by("lsa")["lsa_fit"], pool.vectors("instruction", "lsa").tobytes()
 
@@ -163,7 +159,31 @@ def test_tokens_that_the_fit_does_not_know_have_directions_of_their_own(tmp_path
     others = vectors[[0, 1, 3, 4]]
     assert mean_cosine(others) < 0.5
     (note,) = told
-    assert "of the tokens here stand in no text that lsa was fitted on" in note
+    assert "of the tokens are in none of the texts that lsa was fitted on" in note
+
+
+def test_what_the_fit_does_not_know_is_told_each_time_and_of_all_texts(sets, tmp_path, told, monkeypatch):
+    fit_lsa(list(sets)).save(tmp_path / "fit.lsa")
+    # A tenth of the tokens are unknown, all of them at the end.
+    mixed = [{"text": row["instruction"]} for row in sets[0].rows()] + [{"text": "停车场里汽车 请把王之涣的"}] * 5
+    monkeypatch.setattr(embed, "LSA_SHARD_ROWS", 8)
+    told.clear()
+    for _ in range(2):
+        vg.load(mixed).vectors("both", f"lsa:{tmp_path / 'fit.lsa'}")
+    assert len(told) == 2 and told[0] == told[1] and 0.06 < float(told[0].split("%")[0].split()[-1]) / 100 < 0.5
+
+
+def test_a_few_texts_in_another_script_are_not_all_alike(monkeypatch):
+    english = [{"text": row["instruction"]} for row in made_up(300, 1)]
+    others = [{"text": text} for text in ("停车场里有几辆汽车。", "请把王之涣的诗抄一遍。", "水为什么会结冰？", "我想学做面包。")]
+
+    def near(left: float) -> float:
+        monkeypatch.setattr(lsa_fit, "LEFT", left)
+        forget_fits()
+        return mean_cosine(vg.load(english + others).vectors("both", "lsa:4")[300:])
+
+    assert near(0) > 0.9
+    assert near(0.25) < 0.6
 
 
 def test_half_precision_is_that_of_the_same_vectors():
@@ -260,7 +280,7 @@ def test_nothing_is_fitted_for_metrics_without_vectors(sets, monkeypatch):
 
 def test_the_cache_holds_the_fit(sets, monkeypatch):
     first = fit_lsa(sets[0]).hash
-    lsa._fits.clear()
+    forget_fits()
     monkeypatch.setattr(lsa_fit, "fit_tokens", never)
     assert fit_lsa(vg.load(made_up(60, 1))).hash == first
 
@@ -271,26 +291,31 @@ def test_a_sample_is_fitted_above_a_number_of_texts(sets, told, monkeypatch):
     params = vg.measure([one, two], "knn_distance", embedder="lsa")[0].params
     assert (params["lsa_rows"], params["lsa_sample_of"]) == (40, 110)
     assert "note: lsa was fitted on 40 of 110 distinct texts, a sample by their content" in told
-    lsa._fits.clear()
+    forget_fits()
     assert fit_lsa([two, one]).hash == params["lsa_fit"]
     vectors = vg.load(made_up(60, 1)).vectors("both", "lsa")
     assert np.isfinite(vectors).all() and len(vectors) == 60
 
 
-def test_few_texts_have_few_dimensions(told):
+def test_few_texts_have_as_many_dimensions(told):
     few = vg.load([{"text": text} for text in ("one two", "two three", "three four", "one two")])
-    assert few.vectors("both", "lsa").shape == (4, 3)
-    assert few.made_by("lsa")["lsa_dim"] == 3
-    assert "note: lsa has 3 dimensions in place of 256: 3 distinct texts have no more" in told
-    single = vg.load([{"text": "one"}]).vectors("both", "lsa")
-    np.testing.assert_allclose(single, [[1]], rtol=1e-6)
+    assert few.vectors("both", "lsa").shape == (4, 256)
+    # Three texts have three directions, which leave nothing of them.
+    assert np.abs(few.vectors("both", "lsa")[:, 3:]).max() < 1e-6
+    assert few.made_by("lsa")["lsa_dim"] == 256 and told == []
+    single = vg.load([{"text": "one"}]).vectors("both", "lsa:2")
+    np.testing.assert_allclose(single, [[1, 0]], atol=1e-6)
 
 
 # --- files
 
 
-def test_a_saved_fit_makes_the_same_vectors(sets, tmp_path):
+def test_a_saved_fit_makes_the_same_vectors(sets, tmp_path, monkeypatch):
     fit_lsa(list(sets), 12).save(tmp_path / "fit.lsa")
+    with monkeypatch.context() as later:
+        # How a fit was found is no part of what it is.
+        later.setattr(lsa_fit, "TURNS", 5)
+        load_fit(tmp_path / "fit.lsa")
     loaded, made = load_fit(tmp_path / "fit.lsa"), fit_lsa(list(sets), 12)
     assert (loaded.hash, loaded.rows, loaded.of_rows) == (made.hash, 110, 110)
     other = vg.load(made_up(30, 3))
@@ -302,11 +327,38 @@ def test_a_saved_fit_makes_the_same_vectors(sets, tmp_path):
 
 def test_a_file_that_changes_is_read_again(sets, tmp_path):
     path = tmp_path / "fit.lsa"
-    found = []
     for one in sets:
         fit_lsa(one).save(path)
-        found.append(one.made_by(f"lsa:{path}")["lsa_fit"])
-    assert found == [fit_lsa(one).hash for one in sets]
+        # Vectors and what records say of them, of one corpus that has seen both files.
+        assert sets[0].made_by(f"lsa:{path}")["lsa_fit"] == fit_lsa(one).hash
+        name = lsa.settled("lsa", [one])
+        np.testing.assert_array_equal(sets[0].vectors("both", f"lsa:{path}"), sets[0].vectors("both", name))
+
+
+def test_a_file_that_changes_while_it_is_used(sets, tmp_path):
+    path = tmp_path / "fit.lsa"
+    fit_lsa(sets[0]).save(path)
+    name = lsa.settled(f"lsa:{path}", [])
+    fit_lsa(sets[1]).save(path)
+    with pytest.raises(vg.DataError, match=r"fit\.lsa: was overwritten by another fit while it was in use"):
+        sets[0].vectors("both", name)
+
+
+def test_a_fit_is_saved_as_the_same_bytes(sets, tmp_path):
+    for at in range(6):
+        fit_lsa(sets[0], 4).save(tmp_path / f"{at}.lsa")
+    assert len({(tmp_path / f"{at}.lsa").read_bytes() for at in range(6)}) == 1
+
+
+def test_a_study_tells_fits_of_one_name_apart(sets, tmp_path):
+    (tmp_path / "7").mkdir()
+    fit_lsa(sets[0]).save(tmp_path / "fit.lsa")
+    name = located_view("lsa:fit.lsa", tmp_path)
+    assert name == f"lsa:{tmp_path / 'fit.lsa'}" and located_view("lsa:7", tmp_path) == "lsa:7"
+    before = known_by(name)
+    fit_lsa(sets[1]).save(tmp_path / "fit.lsa")
+    assert known_by(name) != before
+    assert (known_by("lsa:7"), known_by("static")) == ("lsa:7", "static")
 
 
 def _damage(path: Path) -> None:
@@ -357,9 +409,18 @@ def test_nothing_to_fit_on():
         lsa_fit.fit_tokens(no_text, 4, 2)
 
 
+def test_a_settled_name_holds_as_long_as_anybody_has_its_texts(sets):
+    name = lsa.settled("lsa", sets)
+    again = vg.load(made_up(60, 1))
+    assert lsa.settled("lsa", [sets[1], again]) == name
+    del again
+    gc.collect()
+    assert lsa.fit_of(name).hash == fit_lsa(list(sets)).hash
+
+
 def test_what_was_to_be_fitted_on_is_gone(sets):
     name = lsa.settled("lsa", [vg.load(made_up(5, 9))])
-    with pytest.raises(vg.DataError, match=rf"What {name} was to be fitted on is gone"):
+    with pytest.raises(vg.DataError, match=rf"The data that {name} was to be fitted on is gone"):
         sets[0].vectors("both", name)
 
 

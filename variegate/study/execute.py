@@ -34,6 +34,7 @@ __all__ = ["STAGES", "Work", "check_stage", "read_shard", "run_stages"]
 
 # In their order; `correlate` is what comes after these, and looks at all that is there.
 STAGES = ("subsets", "measures", "train", "evaluate", "correlate")
+LOCK = "study.json"
 
 Item = TypeVar("Item")
 
@@ -179,7 +180,7 @@ def run_stages(work: Work, only: str | None = None, watch: Watcher | None = None
             if only in (None, "train", "evaluate"):
                 one.check()
         if work.shard[0] == 1:
-            write_json(work.folder.path / "study.json", _lock(work))
+            _write_lock(work)
         _clear(work)
         if only in (None, "subsets"):
             _subsets(work, watch)
@@ -187,6 +188,15 @@ def run_stages(work: Work, only: str | None = None, watch: Watcher | None = None
             _measures(work, watch)
         if only in (None, "train", "evaluate"):
             _runs(work, only, watch)
+
+
+def _write_lock(work: Work) -> None:
+    """Write what the study is made of, and remove what a call that was killed meanwhile left of it."""
+    # Two calls of another number of shares may both be the first.
+    with alone_in(work.folder.path, told=False):
+        for left in work.folder.path.glob(f".*.{LOCK}"):
+            left.unlink()
+        write_json(work.folder.path / LOCK, _lock(work))
 
 
 def _lock(work: Work) -> dict[str, Any]:

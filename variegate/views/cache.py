@@ -63,7 +63,7 @@ def cached_arrays(
     """Return arrays that `compute` builds, from the cache where they are there already.
 
     Args:
-        kind: folder name for people: "vectors" or "tokens".
+        kind: folder name for people, such as "vectors".
         settings: everything that the arrays depend on, the content's hash included; the key.
         rows: number of rows in all.
         shard_rows: rows a shard. Fixed per embedder, since with some models the batch changes a vector's last bits.

@@ -1,10 +1,15 @@
 """The fit of latent semantic analysis: which n-grams count, how much, and what each adds to a vector.
 
 A text is the set of its n-grams of 1 to 3 tokens, each weighed by how few texts of the fit hold it,
-scaled to unit length. A vector is its projection on the leading right singular vectors of the texts
-of the fit (Deerwester et al. 1990), and a quarter of a random projection of what these leave (Achlioptas
-2003): texts of a kind that has no direction of its own, such as the few in another language, would
-otherwise be all alike. A token that no text of the fit holds is part of what is left.
+scaled to unit length: a row x. Its part in the leading directions, the right singular vectors of the
+texts of the fit (Deerwester et al. 1990), is L'x. What these leave of it, x - LL'x, is kept as well,
+a quarter as large and by a random projection R (Achlioptas 2003), in the same coordinates:
+
+    vector = L'x + 1/4 R'(x - LL'x), scaled to unit length.
+
+So the product of two vectors is that of their parts in the leading directions and 1/16 of that of
+the rest, up to the noise of the projection. Without the rest, texts that have no direction of their
+own, such as the few in another language, are all alike; docs/embedders.md has the measurements.
 """
 
 from __future__ import annotations
@@ -23,15 +28,16 @@ from numpy.typing import NDArray
 from variegate.errors import DataError
 from variegate.geometry.threads import Threads
 from variegate.storage import whole_file
-from variegate.views.lsa_grams import BUCKETS, LONGEST, Grams, grams_of, scattering
+from variegate.views import lsa_grams
+from variegate.views.lsa_grams import BUCKETS, Grams, grams_of, scattering, token_buckets
 from variegate.views.tokens import Tokens, wordllama_file
 
-__all__ = ["LSAFit", "fit_tokens", "load_fit", "tokenizer_hash"]
+__all__ = ["LSAFit", "fit_tokens", "load_fit", "settings", "tokenizer_hash"]
 
 Floats = NDArray[np.float32]
 
 # Raised whenever the same fit would give other vectors.
-FORMAT = "variegate lsa 1"
+FORMAT = "variegate lsa 2"
 # N-grams that a fit keeps: every token that it has, then those that stand in most texts. docs/embedders.md has what the
 # settings below were chosen by.
 MOST_GRAMS = 1 << 16
@@ -39,7 +45,7 @@ MOST_GRAMS = 1 << 16
 LEFT = 0.25
 # Directions beyond those that are asked for, and turns of the subspace iteration (Halko et al. 2011).
 SPARE = 32
-TURNS = 3
+TURNS = 2
 # Directions that carry less than this share of the first one's singular value are rounding.
 LEAST_SHARE = 1e-5
 # Rows of one product of a thread.
@@ -56,7 +62,8 @@ class LSAFit:
         buckets: (grams,) int32, ascending: the n-grams that count.
         weights: (grams,) float32, each one's inverse document frequency, log((1 + n) / (1 + texts)) + 1.
         components: (grams, d) float32, what each n-gram adds to a vector: its part in the leading
-            directions, by descending singular value, and `LEFT` times a random projection of the rest.
+            directions, by descending singular value, and `LEFT` times a random projection of the rest;
+            that alone in the last coordinates, where the texts have fewer than d directions.
         rows: n, the distinct texts that it was fitted on.
         of_rows: the distinct texts that there were; more than `rows` where these are a sample.
         tokenizer: hash of the file that the tokens come from.
@@ -77,7 +84,7 @@ class LSAFit:
     @cached_property
     def hash(self) -> str:
         """Hash of everything that a vector depends on; it names the fit in records."""
-        about = [FORMAT, self.tokenizer, LONGEST, BUCKETS, LEFT, self.rows, *self.components.shape]
+        about = [FORMAT, self.tokenizer, lsa_grams.LONGEST, BUCKETS, LEFT, self.rows, *self.components.shape]
         hasher = hashlib.sha256(json.dumps(about).encode())
         for array in (self.buckets, self.weights, self.components):
             hasher.update(np.ascontiguousarray(array).data)
@@ -90,20 +97,20 @@ class LSAFit:
         places[self.buckets] = np.arange(len(self.buckets))
         return places
 
-    def project(self, tokens: Tokens, start: int, stop: int) -> tuple[Floats, float]:
-        """Return the vectors of the texts from `start` to `stop`, of unit length, and the share of tokens that are unknown.
-
-        A text without tokens stays zero, for the corpus to name.
-        """
+    def project(self, tokens: Tokens, start: int, stop: int) -> Floats:
+        """Return the vectors of the texts from `start` to `stop`, of unit length; a text without tokens stays zero."""
         with Threads() as threads:
-            grams = grams_of(tokens, start, stop, threads)
-            matrix, foreign = self.weighed(grams)
+            matrix, foreign = self.weighed(grams_of(tokens, start, stop, threads))
             vectors = product(matrix, self.components, threads)
             if foreign is not None:
                 vectors += product(foreign[0], LEFT * scattering(foreign[1], self.dimensions), threads)
         lengths = np.sqrt(np.square(vectors.astype(np.float64)).sum(axis=1, keepdims=True))
-        unknown = 0 if foreign is None else foreign[0].nnz / np.count_nonzero(grams.single)
-        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32), unknown
+        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+
+    def unknown(self, tokens: Tokens) -> float:
+        """Return the share of tokens that no text of the fit holds, each counted as often as it occurs."""
+        types, counts = tokens.type_counts
+        return float(counts[self._places[token_buckets(types)] < 0].sum() / max(1, counts.sum()))
 
     def weighed(self, grams: Grams) -> tuple[Any, tuple[Any, NDArray[np.int32]] | None]:
         """Return rows of unit length: their part in the n-grams that count, and that in tokens which the fit does not know."""
@@ -126,10 +133,11 @@ class LSAFit:
         """Write the fit as a safetensors file, whole or not at all; the embedder `lsa:FILE` reads it."""
         from safetensors.numpy import save_file
 
-        about = {"format": FORMAT, "hash": self.hash, "rows": str(self.rows), "of_rows": str(self.of_rows)}
+        about = {"format": FORMAT, "hash": self.hash, "rows": self.rows, "of_rows": self.of_rows, "tokenizer": self.tokenizer}
         tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in ("buckets", "weights", "components")}
         with whole_file(Path(path)) as temporary:
-            save_file(tensors, temporary, {**about, "tokenizer": self.tokenizer})
+            # Under one key: the library writes several in an order that changes from run to run.
+            save_file(tensors, temporary, {"lsa": json.dumps(about)})
 
 
 def fit_tokens(tokens: Tokens, dimensions: int, of_rows: int) -> LSAFit:
@@ -137,7 +145,7 @@ def fit_tokens(tokens: Tokens, dimensions: int, of_rows: int) -> LSAFit:
 
     Args:
         tokens: of n texts, in an order that does not change.
-        dimensions: of the vectors; fewer where the texts do not have so many directions.
+        dimensions: of the vectors.
         of_rows: distinct texts of which these are all, or a sample.
 
     Raises:
@@ -158,8 +166,9 @@ def fit_tokens(tokens: Tokens, dimensions: int, of_rows: int) -> LSAFit:
         # Read a second time, so that the n-grams which do not count are never held all at once.
         matrix = vstack([bare.weighed(grams)[0] for grams in _by_shard(tokens, threads)], format="csr")
         leading = leading_directions(matrix, dimensions, threads)
-        random = scattering(buckets, leading.shape[1])
-        components = leading + LEFT * (random - leading @ (leading.T @ random))
+        random = scattering(buckets, dimensions)
+        components = LEFT * (random - leading @ (leading.T @ random))
+        components[:, : leading.shape[1]] += leading
     return replace(bare, components=components)
 
 
@@ -178,7 +187,7 @@ def load_fit(path: str | Path) -> LSAFit:
         )
     try:
         with safe_open(str(path), framework="numpy") as stored:
-            about = stored.metadata() or {}
+            about = dict(json.loads((stored.metadata() or {}).get("lsa", "{}")))
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except Exception as error:
         # What is no safetensors file makes the library raise nearly anything.
@@ -187,7 +196,7 @@ def load_fit(path: str | Path) -> LSAFit:
         found = about.get("format", "nothing of the kind")
         raise DataError(f"{path}: is no fit of lsa that this version reads (it is marked as {found}). Save a new one.")
     try:
-        fit = LSAFit(**tensors, rows=int(about["rows"]), of_rows=int(about["of_rows"]), tokenizer=about["tokenizer"])
+        fit = LSAFit(**tensors, rows=about["rows"], of_rows=about["of_rows"], tokenizer=about["tokenizer"])
         whole = fit.hash == about["hash"]
     except (KeyError, TypeError, ValueError, AttributeError):
         whole = False
@@ -196,6 +205,14 @@ def load_fit(path: str | Path) -> LSAFit:
     if fit.tokenizer != tokenizer_hash():
         raise DataError(f"{path}: was fitted on the tokens of another version of wordllama. Install that one, or fit anew.")
     return fit
+
+
+def settings() -> dict[str, str | int | float | bool | None]:
+    """Return everything that a fit depends on besides tokens and dimensions."""
+    return {
+        "format": FORMAT, "longest": lsa_grams.LONGEST, "buckets": BUCKETS, "grams": MOST_GRAMS, "left": LEFT, "spare": SPARE,
+        "turns": TURNS,
+    }  # fmt: skip
 
 
 def tokenizer_hash() -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from variegate.geometry.threads import Threads
 from variegate.views.tokens import Tokens
 
-__all__ = ["BUCKETS", "LONGEST", "Grams", "grams_of", "scattered", "scattering"]
+__all__ = ["BUCKETS", "LONGEST", "Grams", "grams_of", "scattered", "scattering", "token_buckets"]
 
 Ints = NDArray[np.int64]
 
@@ -69,6 +69,12 @@ def scattered(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     mixed *= SECOND
     mixed ^= mixed >> np.uint64(31)
     return mixed
+
+
+def token_buckets(ids: NDArray[Any]) -> Ints:
+    """Return the bucket of each token alone."""
+    buckets: Ints = (scattered(ids.astype(np.uint64)) >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
+    return buckets
 
 
 def _parts(offsets: Ints, start: int, stop: int) -> Iterator[tuple[int, int]]:
