@@ -266,6 +266,28 @@ def test_only_rows_in_the_range_are_chosen(text, low, high, sample):
     assert chosen.params["rows_in_range"] == ((everything >= low) & (everything <= high)).sum()
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 0.75])
+def test_only_rows_with_enough_of_a_response_are_chosen(share, sample):
+    every = np.arange(len(sample))
+    shares = np.array([
+        len(sample.take([row]).tokens("response").ids) / len(sample.take([row]).tokens("both").ids) for row in every
+    ])  # fmt: skip
+    assert 0 < (shares >= 0.75).sum() < (shares >= 0.5).sum() < len(every)
+    chosen = vg.select(sample, 20, "random", response_share=share)
+    assert shares[chosen.indices].min() >= share
+    assert (chosen.params["response_share"], chosen.params["rows_with_share"]) == (share, (shares >= share).sum())
+    # Both limits at once leave what each of them leaves.
+    narrow = vg.select(sample, 9, "k_center", response_share=share, length_range="40:", budget_tokens=None)
+    both = (shares >= share) & (lengths_of(sample, every, "response") >= 40)
+    assert both[narrow.indices].all() and narrow.params["rows_with_share"] == both.sum()
+
+
+def test_a_share_of_rows_without_responses():
+    prompts = vg.load([{"prompt": f"row {one}"} for one in range(9)], columns={"instruction": "prompt"})
+    with pytest.raises(vg.DataError, match=r"has no responses, so none has a share .* Leave out --response-share"):
+        vg.select(prompts, 2, "random", side="instruction", response_share=0.5)
+
+
 def test_a_first_row_is_one_of_the_pool(sample):
     lengths = lengths_of(sample, np.arange(len(sample)), "response")
     inside, outside = (int(np.flatnonzero(test)[-1]) for test in (lengths >= 40, lengths < 40))
@@ -290,6 +312,9 @@ def test_a_first_row_is_one_of_the_pool(sample):
         ({"size": 5, "length_range": "20-30"}, r"takes LOW:HIGH in tokens of the response.*Got '20-30'"),
         ({"size": 5, "length_range": "30:20"}, "takes LOW:HIGH"),
         ({"size": 5, "length_range": "100000:"}, "0 of 400 rows have responses of 100000: tokens, fewer than the 5 asked for"),
+        ({"size": 5, "response_share": 50}, r"'response_share' parameter of select must be a number in \[0, 1\]"),
+        ({"size": 5, "response_share": True}, r"must be a number in \[0, 1\]"),
+        ({"size": 399, "response_share": 0.9}, r"\d+ of 400 rows have a response of at least 0.9 of their tokens, fewer than the 399"),
         ({"size": 5, "strategy": "dpp", "extend": "sample", "first": 3}, "0 rows are not in .* already, fewer than the 5"),
         ({"budget_tokens": 100, "strategy": lambda x, size, seed: [0]}, "its function takes no parameter 'room'"),
         ({"budget_tokens": 70000, "strategy": "dpp"}, r"dpp can choose \d+ rows of [\d,]+ tokens of this pool, not the budget of 70,000"),
@@ -316,7 +341,24 @@ def test_by_the_command_line(tmp_path):
     record = json.loads((tmp_path / "one.jsonl.selection.json").read_text(encoding="utf-8"))
     assert record["params"]["tokens"]["response"] == record["params"]["tokens_spent"] <= 3000
     assert set(record["params"]["tokens"]) == {"instruction", "response", "both"}
-    assert main([*arguments, "--size", "9", "--existing", str(one), "--length-range", "20:", "-o", str(two)]) == 0
+    assert (
+        main(
+            [
+                *arguments,
+                "--size",
+                "9",
+                "--existing",
+                str(one),
+                "--length-range",
+                "20:",
+                "--response-share",
+                "0.1",
+                "-o",
+                str(two),
+            ]
+        )
+        == 0
+    )
     rows = [{json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()} for path in (one, two)]
     assert len(rows[1]) == 9
     assert not rows[0] & rows[1]

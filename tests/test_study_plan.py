@@ -60,7 +60,7 @@ def test_all_that_may_be_said(tmp_path):
             {"strategy": "random", "size": 12},
             {
                 "strategy": ["novelselect", "k_center"], "side": ["instruction", "both"], "size": [10, 12], "seed": [0, 1],
-                "embedder": ["static", "lsa:16"], "tokenizer": "words", "match_length": [None, "pool"], "length_range": "5:5000",
+                "embedder": ["static", "lsa:16"], "tokenizer": "words", "match_length": [None, "pool"], "length_range": "5:5000", "response_share": 0.25,
                 "only": ["domain", 3], "pool_sample": 100, "copies": 2, "options": {"first": 0},
             },
             {"strategy": "micro", "budget_tokens": 3000, "level": [0, 100], "side": "response"},
@@ -176,6 +176,7 @@ WRONG = {
         r"must be left out, since lengths that are matched take a 'size' and no 'budget_tokens'",
     ),
     "range": (subsets({**RANDOM, "length_range": "5-9"}), "length_range", r"must be LOW:HIGH in tokens .*such as \"50:500\". Got '5-9'"),
+    "share": (subsets({**RANDOM, "response_share": 50}), "response_share", r"must be a number in \[0, 1\]. Got 50"),
     "range in minutes": ("length_range: 20:50", "length_range", r"in quotes, .*Got 1250 instead"),
     "quality": (subsets({**RANDOM, "quality": "score"}), "quality", r"'subsets\[0\].quality': .*random must be left out, since it weighs no"),
     "options": (subsets({**RANDOM, "options": [1]}), "options:", r"'subsets\[0\].options' must be a mapping of names to numbers, texts"),

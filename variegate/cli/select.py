@@ -45,6 +45,12 @@ POOL = "pool"
 @click.option("--reference", metavar="DATA", help="Data in which densities are taken; the pool if not given.")
 @click.option("--extend", "--existing", metavar="DATA", help="Data that is owned already; what is chosen adds to it.")
 @click.option("--length-range", metavar="LOW:HIGH", help="Only rows whose response has so many tokens, such as 20:2000.")
+@click.option(
+    "--response-share",
+    type=float,
+    metavar="SHARE",
+    help="Only rows whose response has at least this share of their tokens, such as 0.5.",
+)
 @click.option("--match-length", metavar="DATA|pool", help="Choose so that lengths of responses are distributed as in DATA.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")
 @device_option
@@ -77,6 +83,7 @@ def select_command(
     reference: str | None,
     extend: str | None,
     length_range: str | None,
+    response_share: float | None,
     match_length: str | None,
     quality: str | None,
     seed: int,
@@ -131,8 +138,8 @@ def select_command(
         params["level"] = level
     selection = select(
         corpus, size, strategy, budget_tokens=budget_tokens, budget_side=budget_side, length_range=length_range,
-        match_length=target, extend=owned, side=side, embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags,
-        reference=against, quality=quality, seed=seed, **params,
+        response_share=response_share, match_length=target, extend=owned, side=side, embedder=embedder,
+        tokenizer=tokenizer, topics=topics, tags=tags, reference=against, quality=quality, seed=seed, **params,
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", reading.quiet)
@@ -143,7 +150,7 @@ def select_command(
 def _refuse_reserved(params: dict[str, Any]) -> None:
     reserved = {
         "data", "size", "budget_tokens", "budget_side", "strategy", "side", "embedder", "tokenizer", "topics", "tags", "level",
-        "reference", "extend", "length_range", "match_length", "quality", "seed",
+        "reference", "extend", "length_range", "response_share", "match_length", "quality", "seed",
     } & params.keys()  # fmt: skip
     if reserved:
         name = min(reserved)

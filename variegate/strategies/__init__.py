@@ -41,6 +41,7 @@ def select(
     budget_tokens: int | None = None,
     budget_side: str = "both",
     length_range: str | None = None,
+    response_share: float | None = None,
     match_length: Any = None,
     extend: Any = None,
     side: str = "both",
@@ -63,6 +64,8 @@ def select(
             to an objective, it goes by gain per token as well, and the better of the two sets is returned.
         budget_side: whose tokens count.
         length_range: "LOW:HIGH", tokens of the response, both included; rows outside are left out of the pool.
+        response_share: least share of a row's tokens that its response has, in [0, 1]; rows with less are left out of the pool,
+            since a model learns from responses alone and prompts cost as much. None keeps all.
         match_length: a data set whose response lengths the subset is to follow, or "pool" for the pool's own.
         extend: a data set that is owned already: rows are chosen to add to it, and none that it holds.
         side: which texts are looked at.
@@ -87,7 +90,7 @@ def select(
     if side not in SIDES:
         raise bad_parameter("side", "select", f"one of {', '.join(SIDES)}", side)
     one_side: Side = next(known for known in SIDES if known == side)
-    limits = Limits(size, budget_tokens, cast(Side, budget_side), length_range, target, owned, tokenizer)
+    limits = Limits(size, budget_tokens, cast(Side, budget_side), length_range, response_share, target, owned, tokenizer)
     limits.check(corpus)
     spec = _spec_of(strategy)
     defaults = _defaults(spec, params)

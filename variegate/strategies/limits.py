@@ -33,6 +33,7 @@ class Limits:
         budget_tokens: tokens to spend; None where rows are counted.
         budget_side: of which texts the tokens count.
         length_range: "LOW:HIGH" in tokens of the response, both included; rows outside are left out of the pool.
+        response_share: least share of a row's tokens that the response has, in [0, 1]; other rows are left out of the pool.
         match_length: the data set whose response lengths the subset is to follow, or the pool itself.
         extend: rows that are owned already; rows of the pool with the same text are left out.
         tokenizer: that counts.
@@ -42,6 +43,7 @@ class Limits:
     budget_tokens: int | None
     budget_side: Side
     length_range: str | None
+    response_share: float | None
     match_length: Corpus | None
     extend: Corpus | None
     tokenizer: str
@@ -73,6 +75,13 @@ class Limits:
             )
         if self.length_range is not None:
             range_of(self.length_range)
+        share = self.response_share
+        if share is not None and not (_is_number(share) and 0 <= share <= 1):
+            raise bad_parameter("response_share", "select", "a number in [0, 1]", share)
+        if share is not None and "response" not in corpus.sides:
+            raise DataError(
+                f"{corpus.name}: has no responses, so none has a share of its row's tokens. Leave out --response-share."
+            )
 
     def kept(self, corpus: Corpus) -> Ints:
         """Return the rows of the pool that may be chosen at all.
@@ -90,6 +99,14 @@ class Limits:
                     f"{corpus.name}: {len(rows)} of {len(corpus)} rows have responses of {self.length_range} tokens, fewer than "
                     f"the {self.size or 1} asked for."
                 )
+        if self.response_share is not None:
+            share = _response_share(corpus, self.tokenizer)[rows]
+            if (enough := int((share >= self.response_share).sum())) < (self.size or 1):
+                raise DataError(
+                    f"{corpus.name}: {enough} of {len(rows)} rows have a response of at least {self.response_share:g} of their "
+                    f"tokens, fewer than the {self.size or 1} asked for. Pass a smaller --response-share."
+                )
+            rows = rows[share >= self.response_share]
         if self.extend is not None:
             owned = set(_contents(self.extend))
             kept = np.array([content not in owned for content in _contents(corpus)], bool)
@@ -113,6 +130,8 @@ class Limits:
         about: dict[str, Any] = {}
         if self.length_range is not None:
             about |= {"length_range": self.length_range, "rows_in_range": len(corpus)}
+        if self.response_share is not None:
+            about |= {"response_share": float(self.response_share), "rows_with_share": len(corpus)}
         if self.extend is not None:
             about |= {"extend": self.extend.name, "extended_rows": len(self.extend)}
         n, owned = len(corpus), 0 if self.extend is None else len(self.extend)
@@ -151,6 +170,16 @@ class Limits:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _response_share(corpus: Corpus, tokenizer: str) -> NDArray[np.float64]:
+    """Return what share of each row's tokens its response has; 0 for a row without tokens."""
+    response, both = (corpus.tokens(side, tokenizer).lengths for side in ("response", "both"))
+    return response / np.maximum(both, 1)
 
 
 def tokens_by_side(corpus: Corpus, tokenizer: str) -> dict[str, int]:

@@ -46,6 +46,7 @@ class SubsetSettings:
         tags: what tags are.
         match_length: "pool" to have the pool's lengths of responses; None to leave lengths to the strategy.
         length_range: "LOW:HIGH" tokens of the response; None for any.
+        response_share: least share of a row's tokens that its response has; None for any.
         quality: a column that the strategy weighs; None for none.
         options: the strategy's own parameters, as JSON.
         only: a column and how many of its values rows may come from, drawn by seed, as in ("source", 3); None for all. A control:
@@ -68,6 +69,7 @@ class SubsetSettings:
     tags: str = TAGS
     match_length: str | None = None
     length_range: str | None = None
+    response_share: float | None = None
     quality: str | None = None
     options: str = "{}"
     only: tuple[str, int] | None = None
@@ -104,6 +106,7 @@ class SubsetSettings:
         own = {one.name: one.default for one in fields(self)}
         more = [f"{key} {value}" for key in ("tokenizer", "topics", "tags") if (value := getattr(self, key)) != own[key]]
         more += [f"lengths {self.length_range}"] if self.length_range else []
+        more += [f"responses of {self.response_share:.0%} at least"] if self.response_share is not None else []
         more += [f"quality {self.quality}"] if self.quality else []
         more += [f"{self.only[1]} of {self.only[0]}"] if self.only else []
         more += [f"{self.copies} copies"] if self.copies > 1 else []
@@ -191,6 +194,7 @@ def _base(keys: Keys, folder: Path) -> SubsetSettings:
     return SubsetSettings(
         strategy="", tokenizer=located_view(keys.text("tokenizer", TOKENIZER), folder), topics=keys.text("topics", TOPICS),
         tags=keys.text("tags", TAGS), length_range=keys.take("length_range", None, LENGTHS, _is_range),
+        response_share=keys.take("response_share", None, "a number in [0, 1]", _is_share),
         quality=keys.text("quality", None), options=json.dumps(options, sort_keys=True),
         only=None if only is None else (only[0], only[1]), pool_sample=keys.whole("pool_sample", None, 1),
         copies=keys.whole("copies", 1, 1), label=keys.text("label", ""),
@@ -255,6 +259,10 @@ def _is_range(value: object) -> bool:
         return False
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64], Selection]:
     """Choose the rows of one set.
 
@@ -280,7 +288,8 @@ def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64]
     chosen = select(
         part, size, wanted.strategy, budget_tokens=budget, side=wanted.side, embedder=wanted.embedder,
         tokenizer=wanted.tokenizer, topics=wanted.topics, tags=wanted.tags, match_length=wanted.match_length,
-        length_range=wanted.length_range, quality=wanted.quality, seed=wanted.seed, **level, **json.loads(wanted.options),
+        length_range=wanted.length_range, response_share=wanted.response_share, quality=wanted.quality, seed=wanted.seed,
+        **level, **json.loads(wanted.options),
     )  # fmt: skip
     # Whole rounds of copies, as an epoch goes through a set: no row's copies stand beside each other.
     repeated = np.tile(rows[chosen.indices], wanted.copies)
@@ -294,7 +303,8 @@ def _build_on(pool: Corpus, wanted: SubsetSettings) -> None:
         pool.vectors(side, wanted.embedder)
     if "tokens" in view:
         pool.tokens(side, wanted.tokenizer)
-    if wanted.budget_tokens is not None or wanted.match_length is not None or wanted.length_range is not None:
+    limits = (wanted.budget_tokens, wanted.match_length, wanted.length_range, wanted.response_share)
+    if any(one is not None for one in limits):
         for one in pool.sides:
             pool.tokens(one, wanted.tokenizer)
 
