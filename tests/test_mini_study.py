@@ -11,6 +11,7 @@ import pytest
 
 from tests import tiny
 from tests.conftest import ROOT, SAMPLE
+from variegate.cli import main
 from variegate.study.plan import read_study
 
 MINI = ROOT / "examples" / "mini_study"
@@ -54,7 +55,18 @@ def test_grids_of_the_other_scales_are_good(scale, tmp_path):
     assert list(found.analysis.families) == ["held-out rows", "reference answers"]
 
 
-def test_the_study_of_a_real_model_is_good(tmp_path):
+def test_the_study_of_a_real_model_is_good(tmp_path, capsys):
     tiny.need_training()
-    found = read_study(ROOT / "examples" / "study_8b.yaml")
-    assert len(found.subsets) * len(found.training_seeds) > 150
+    pytest.importorskip("lm_eval", reason="its tasks are lm-eval's")
+    file = ROOT / "examples" / "study_8b.yaml"
+    found = read_study(file)
+    runs = len(found.subsets) * len(found.training_seeds)
+    assert runs > 150
+    # Nothing is downloaded here: the bundled sample stands for the pool, and amounts are its own.
+    text = file.read_text(encoding="utf-8").replace("allenai/tulu-3-sft-mixture", str(SAMPLE)).replace("by: source", "by: domain")
+    for real, small in (("15000000", "30000"), ("5000000", "10000"), ("100000", "150"), ("size: 10000", "size: 90")):
+        assert real in text
+        text = text.replace(real, small)
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    assert main(["study", str(tmp_path / "study.yaml"), "--dry-run"]) == 0
+    assert f"{runs} runs of training" in capsys.readouterr().out
