@@ -16,7 +16,7 @@ import torch
 
 from variegate.geometry import active_device, device_kernels, use_device
 from variegate.metrics.novelty import novelsum
-from variegate.strategies.novel_greedy import greedy
+from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 
 ROWS = 8192

@@ -15,8 +15,9 @@ import numpy as np
 from common import drawn
 
 import variegate as vg
-from variegate.geometry import density, near_duplicates, searches, sharing, use_neighbours
-from variegate.strategies import novel
+from variegate.geometry import density, near_duplicates, sharing, use_neighbours
+from variegate.geometry.neighbours import searches
+from variegate.strategies.novelselect import strategy as novel
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

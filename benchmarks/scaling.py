@@ -59,7 +59,7 @@ def strategy(name: str, x: np.ndarray, k: int, sigma: np.ndarray) -> None:
 
 
 def novel_picks(x: np.ndarray, k: int, sigma: np.ndarray) -> None:
-    from variegate.strategies.novel_greedy import greedy
+    from variegate.strategies.novelselect.loop import greedy
     from variegate.strategies.room import Room
 
     greedy(x, sigma, Room(len(x), k), 0, 1.0, "both")

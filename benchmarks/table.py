@@ -27,17 +27,18 @@ import peers
 from common import ROOT, bare_product, drawn, drawn_tokens, one_line, some_rows, timed, with_near_copies
 
 import variegate as vg
-from variegate.geometry import collecting, density, kmeans, near_duplicates, searches, use_neighbours
+from variegate.geometry import collecting, density, kmeans, near_duplicates, use_neighbours
+from variegate.geometry.neighbours import searches
 from variegate.metrics.distance import distsum_cosine, distsum_l2, knn_distance
 from variegate.metrics.lexical import hdd, token_entropy
 from variegate.metrics.ngrams import self_bleu
 from variegate.metrics.novelty import novelsum
 from variegate.metrics.sequence import mtld, vocd_d
 from variegate.metrics.spectral import log_det, vendi_score
-from variegate.strategies.coverage import token_coverage
-from variegate.strategies.novel_greedy import greedy
+from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 from variegate.strategies.table import STRATEGIES
+from variegate.strategies.token_coverage import token_coverage
 from variegate.views.tokens import Tokens
 
 HEADER = [

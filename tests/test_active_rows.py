@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.reference import farthest_first
-from variegate.strategies.kcenter import k_center
+from variegate.strategies.k_center import k_center
+from variegate.strategies.max_sum import max_sum
+from variegate.strategies.repr_filter import repr_filter
 from variegate.strategies.room import Room
-from variegate.strategies.spread import max_sum, repr_filter
 
 RNG = np.random.default_rng
 
@@ -22,10 +23,10 @@ def x():
 @pytest.mark.parametrize("active", [1, 3, 40])
 @pytest.mark.parametrize("pending", [1, 7, 500])
 def test_k_center(active, pending, x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.kcenter.ACTIVE", active)
-    monkeypatch.setattr("variegate.strategies.kcenter.PENDING", pending)
-    monkeypatch.setattr("variegate.strategies.kcenter.ROWS", 19)
-    monkeypatch.setattr("variegate.strategies.kcenter.PAIRS", 5)
+    monkeypatch.setattr("variegate.strategies.k_center.ACTIVE", active)
+    monkeypatch.setattr("variegate.strategies.k_center.PENDING", pending)
+    monkeypatch.setattr("variegate.strategies.k_center.ROWS", 19)
+    monkeypatch.setattr("variegate.strategies.k_center.PAIRS", 5)
     found = k_center(x, 100, seed=0, first=4)
     assert found.rows.tolist() == farthest_first(x, 100, 4)
     at = found.rows
@@ -55,8 +56,8 @@ def greedy_sums(x, quality, alpha, room, first):
 @pytest.mark.parametrize("alpha", [None, 0.0, 0.2, 0.9, 1.0])
 @pytest.mark.parametrize("limit", ["size", "owned", "budget"])
 def test_max_sum(active, longest, alpha, limit, x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.spread.ACTIVE", active)
-    monkeypatch.setattr("variegate.strategies.spread.LONGEST", longest)
+    monkeypatch.setattr("variegate.strategies.max_sum.ACTIVE", active)
+    monkeypatch.setattr("variegate.strategies.max_sum.LONGEST", longest)
     costs = RNG(3).integers(1, 90, size=len(x))
     room = {
         "size": Room(len(x), 90),
@@ -75,7 +76,7 @@ def test_repr_filter(rows, x, monkeypatch):
     whole = repr_filter(x, 60, seed=2, threshold=0.85)
     budget = Room(len(x), costs=RNG(3).integers(1, 90, size=len(x)), budget=900)
     within = repr_filter(x, len(x), seed=2, threshold=0.85, room=budget)
-    monkeypatch.setattr("variegate.strategies.spread.ROWS", rows)
+    monkeypatch.setattr("variegate.strategies.repr_filter.ROWS", rows)
     again = repr_filter(x, 60, seed=2, threshold=0.85)
     assert again.rows.tolist() == whole.rows.tolist()
     np.testing.assert_allclose(again.gains[1:], whole.gains[1:], rtol=1e-12)

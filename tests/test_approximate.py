@@ -12,8 +12,8 @@ import variegate as vg
 from tests.conftest import SAMPLE
 from variegate.cli import main
 from variegate.geometry import collecting, density, near_duplicates, nearest, recorded, sharing, use_device, use_neighbours
-from variegate.geometry.approximate import neighbours_for, recall_of
-from variegate.geometry.graph import Graph, Moved
+from variegate.geometry.neighbours.approximate import neighbours_for, recall_of
+from variegate.geometry.neighbours.graph import Graph, Moved
 from variegate.progress import announce_by
 
 faiss = pytest.importorskip("faiss")
@@ -25,7 +25,7 @@ EVERY = {"for": "density", "index": "exact"}
 @pytest.fixture
 def approximate(monkeypatch):
     """Approximate neighbours, however few the rows are."""
-    monkeypatch.setattr("variegate.geometry.searches.FEWEST", 1)
+    monkeypatch.setattr("variegate.geometry.neighbours.searches.FEWEST", 1)
     monkeypatch.setattr("variegate.geometry.duplicates.ROWS", 100)
     use_neighbours("approximate")
     yield
@@ -182,7 +182,7 @@ def test_float16_keeps_the_order_of_far_and_wide_rows():
 
 
 def test_a_low_recall_is_warned_of_and_more_effort_mends_it(approximate, told, monkeypatch):
-    monkeypatch.setattr("variegate.geometry.searches.ENOUGH", 0.97)
+    monkeypatch.setattr("variegate.geometry.neighbours.searches.ENOUGH", 0.97)
     x = RNG(0).normal(size=(2000, 64)).astype(np.float32)
     recalls = []
     for effort in (4, 300):

@@ -11,10 +11,11 @@ import pytest
 import variegate as vg
 from tests.conftest import SAMPLE
 from tests.reference import cosine_distance
-from variegate.strategies.coverage import blend, token_coverage
-from variegate.strategies.greedy import lazy_greedy
+from variegate.strategies.blend import blend
+from variegate.strategies.instag import instag
+from variegate.strategies.objectives.greedy import lazy_greedy
 from variegate.strategies.room import Room
-from variegate.strategies.tagged import instag
+from variegate.strategies.token_coverage import token_coverage
 from variegate.views.tokens import Tokens
 
 
@@ -48,7 +49,7 @@ def test_oracles(oracle):
 @pytest.mark.parametrize("first", [None, 7])
 @pytest.mark.parametrize("alpha", [None, 0.0, 0.3, 1.0])
 def test_facility_location_and_qdit(first, alpha, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.greedy.BATCH", 3)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.BATCH", 3)
     x = points()
     k = np.maximum(similarities(x), 0)
     quality = np.random.default_rng(5).random(60).round(3)
@@ -59,7 +60,7 @@ def test_facility_location_and_qdit(first, alpha, monkeypatch):
         return gain if alpha is None else (1 - alpha) * gain + alpha * quality[row]
 
     expected = greedy(20, score, 60, [] if first is None else [first])
-    from variegate.strategies.facility import facility_location
+    from variegate.strategies.facility_location import facility_location
 
     options = {} if alpha is None else {"quality": quality, "alpha": alpha}
     found = facility_location(x, 20, seed=0, first=first, **options)
@@ -104,7 +105,7 @@ def test_max_sum_is_the_greedy_sum():
 
 @pytest.mark.parametrize("by_quality", [False, True])
 def test_repr_filter_keeps_what_is_unlike_the_kept(by_quality):
-    from variegate.strategies.spread import repr_filter
+    from variegate.strategies.repr_filter import repr_filter
 
     x = points()
     k = similarities(x)
@@ -193,7 +194,7 @@ def token_score(rows, g, low, high):
 @pytest.mark.parametrize("concave", ["log", "sqrt"])
 @pytest.mark.parametrize("high", [None, 20])
 def test_token_coverage_is_the_greedy_maximum(concave, high, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.greedy.BATCH", 4)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.BATCH", 4)
     rng = np.random.default_rng(0)
     rows = [(rng.zipf(1.4, size=rng.integers(0, 12)) % 60).tolist() for _ in range(50)]
     score = token_score(rows, math.log1p if concave == "log" else math.sqrt, 2, high)
@@ -275,9 +276,9 @@ def test_every_strategy_on_texts_gives_exactly_what_was_asked_for(name):
 @pytest.mark.parametrize("duplicates", ["near", "exact"])
 def test_novelselect_weighs_quality(gamma, duplicates, monkeypatch):
     from variegate.geometry import density
-    from variegate.strategies.novel import novelselect
+    from variegate.strategies.novelselect.strategy import novelselect
 
-    monkeypatch.setattr("variegate.strategies.novel.BATCH", 3)
+    monkeypatch.setattr("variegate.strategies.novelselect.strategy.BATCH", 3)
     x = points(50)
     quality = np.random.default_rng(5).random(50)
     quality[7] = 0

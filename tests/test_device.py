@@ -158,7 +158,7 @@ def test_near_duplicates_are_grouped_alike(together, device, monkeypatch):
     x = rng.normal(size=(1500, 8)).astype(np.float32)
     x[700:1400] = x[:700] + rng.choice([0, 1e-7, 1e-3, 0.05], size=(700, 1)) * rng.normal(size=(700, 8))
     expected = near_duplicates(x, k=4)
-    monkeypatch.setattr("variegate.geometry.leaders.DEVICE_POINTS", together)
+    monkeypatch.setattr("variegate.geometry.representatives.DEVICE_POINTS", together)
     use_device(device)
     found = near_duplicates(x, k=4)
     assert 200 < found.collapsed < 1400

@@ -17,7 +17,7 @@ from variegate.geometry import (
     unit_rows,
 )
 from variegate.geometry.copies import copies
-from variegate.geometry.screen import Screen
+from variegate.geometry.neighbours.bounds import Screen
 
 RNG = np.random.default_rng
 
@@ -25,7 +25,7 @@ RNG = np.random.default_rng
 @pytest.mark.parametrize("rows", [7, 64, 8192])
 @pytest.mark.parametrize("offset", [0.0, 300.0])
 def test_nearest_against_sorting_everything(rows, offset, monkeypatch):
-    monkeypatch.setattr("variegate.geometry.screen.POINT_ROWS", rows)
+    monkeypatch.setattr("variegate.geometry.neighbours.bounds.POINT_ROWS", rows)
     points = RNG(0).normal(size=(203, 6)) + offset
     points[50:60] = points[40:50]  # ties go to the lower row
     queries = np.vstack([points[:30], RNG(1).normal(size=(11, 6)) + offset])
@@ -53,9 +53,12 @@ def crowd(d=12):
 def test_nearest_is_exact_among_copies_and_near_copies(sizes, threads, beyond, points_at, monkeypatch):
     from threadpoolctl import threadpool_limits
 
-    names = ("QUERY_ROWS", "screen.POINT_ROWS", "mutual.POINT_ROWS", "AGAIN_ROWS", "FEWEST_POINTS", "MOST_POINTS")
+    names = (
+        "nearest.QUERY_ROWS", "bounds.POINT_ROWS", "among.POINT_ROWS", "nearest.AGAIN_ROWS", "nearest.FEWEST_POINTS",
+        "nearest.MOST_POINTS",
+    )  # fmt: skip
     for name, size in zip(names, sizes, strict=True):
-        monkeypatch.setattr(f"variegate.geometry.{name if '.' in name else f'neighbours.{name}'}", size)
+        monkeypatch.setattr(f"variegate.geometry.neighbours.{name}", size)
     queries = crowd()
     rows = np.flatnonzero(RNG(4).uniform(size=len(queries)) < 0.7) if points_at == "some" else np.arange(len(queries))
     with threadpool_limits(threads):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from variegate.strategies.novel_histograms import Histograms
+from variegate.strategies.novelselect.histograms import Histograms
 
 RNG = np.random.default_rng
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import graphlib
 import json
 import re
 import subprocess
@@ -21,7 +22,7 @@ MODULES = sorted((ROOT / "variegate").rglob("*.py"))
 LAYERS = [
     "cli",
     "study",
-    "report",
+    "report export",
     "metrics strategies",
     "loading using",
     "corpus",
@@ -174,3 +175,40 @@ def test_the_page_about_metrics_has_a_word_on_each():
     by_metric = page[page.index("## Metric by metric") :]
     for name in [*vg.METRICS, "embedding_distance"]:
         assert re.search(rf"`{name}`", by_metric), name
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "README.md",
+        "CHANGELOG.md",
+        *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    ],
+)
+def test_pointers_lead_somewhere(page):
+    """Files that a page names in backquotes with a folder before them, and files that it links to."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = re.findall(r"`((?:variegate|tests|docs|examples|benchmarks)/[\w/.-]+\.(?:py|md|yaml|yml|jsonl|csv|svg))`", text)
+    for name in named:
+        assert (ROOT / name).exists(), f"{page} names {name}, which is not there"
+    for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+        assert ((ROOT / page).parent / link).exists(), f"{page} links to {link}, which is not there"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Imports inside functions count: they only hide a circle."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    imports: dict[str, set[str]] = {name: set() for name in names}
+    for name, path in names.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in names:
+                parts = {f"{node.module}.{one.name}" for one in node.names}
+                found = {part if part in names else node.module for part in parts}
+                imports[name] |= found - {name}
+    order = graphlib.TopologicalSorter(imports)
+    try:
+        order.prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")

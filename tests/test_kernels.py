@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from variegate.geometry import density, device, near_duplicates, nearest, use_device
-from variegate.geometry.held import held
+from variegate.geometry.device_rows import held
 from variegate.geometry.rounding import HALF_SUM
-from variegate.strategies import novel_bins, novel_device_front
-from variegate.strategies.novel_greedy import greedy
+from variegate.strategies.novelselect import device_front, device_histograms
+from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 
 torch = pytest.importorskip("torch")
@@ -80,7 +80,7 @@ def test_bins(kind):
     rng = RNG(1)
     pool, sigma = held(rng.normal(size=(150, 21)).astype(kind)), rng.uniform(0.5, 2, size=150)
     weights = 1 / np.arange(1.0, 131)
-    bins = novel_bins.Bins(pool, sigma, sigma, weights)
+    bins = device_histograms.Bins(pool, sigma, sigma, weights)
     order = rng.permutation(150)
     for start, stop in ((0, 1), (1, 83), (83, 130)):
         bins.add(order[start:stop])
@@ -122,7 +122,7 @@ def test_insert_and_winner(kind, count, monkeypatch):
     score = torch.from_numpy(values[:, :count] @ weights[:count].numpy())
     limits = torch.tensor([pool.norms[5] ** 2 * 0.3, 1e-9], dtype=torch.float64)
     found = []
-    for insert in (module.insert, novel_device_front._insert):
+    for insert in (module.insert, device_front._insert):
         held_rows, scores = torch.from_numpy(values.copy()), score.clone()
         open_rows, near = torch.ones(rows, dtype=torch.int8), torch.zeros(rows, dtype=torch.int8)
         near[10] = 2
@@ -137,7 +137,7 @@ def test_insert_and_winner(kind, count, monkeypatch):
     assert found[0][2].sum() >= 10
     worth, tie = torch.from_numpy(rng.uniform(0.5, 1, size=rows)), 0.1
     results = []
-    for winner in (module.winner, novel_device_front._winner):
+    for winner in (module.winner, device_front._winner):
         out = torch.zeros(3, dtype=torch.float64)
         winner(front, found[0][1], worth, found[0][2], found[0][3], out, tie)
         results.append(out.tolist())
@@ -171,10 +171,10 @@ def test_the_same_picks_by_kernels(spacing, kind, monkeypatch):
     x = (rng.normal(size=(12, 6))[rng.integers(12, size=70)] + 0.5 * rng.normal(size=(70, 6))).astype(kind)
     x[60:] = x[:10]
     monkeypatch.setattr(kernels(), "RUN", 32)
-    monkeypatch.setattr(novel_bins, "BINS", 16)
-    monkeypatch.setattr(novel_bins, "EVEN", 8)
-    monkeypatch.setattr("variegate.strategies.novel_greedy.FRONT", 12)
-    monkeypatch.setattr("variegate.strategies.novel_greedy.BLOCK", 9)
+    monkeypatch.setattr(device_histograms, "BINS", 16)
+    monkeypatch.setattr(device_histograms, "EVEN", 8)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.FRONT", 12)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.BLOCK", 9)
     use_device("cpu")
     groups = near_duplicates(x, k=4) if spacing else None
     sigma = density(x, x[:60], k=4)

@@ -11,11 +11,11 @@ import variegate as vg
 from tests.conftest import SAMPLE
 from variegate.cli import main
 from variegate.strategies import STRATEGIES
-from variegate.strategies.coverage import token_coverage
-from variegate.strategies.facility import facility_location
+from variegate.strategies.facility_location import facility_location
 from variegate.strategies.lengths import largest_gap, matched_lengths, range_of
-from variegate.strategies.novel import novelselect
+from variegate.strategies.novelselect.strategy import novelselect
 from variegate.strategies.room import LEAST_COST, Room
+from variegate.strategies.token_coverage import token_coverage
 from variegate.views.tokens import Tokens
 
 RNG = np.random.default_rng
@@ -198,7 +198,7 @@ def test_repr_filter_and_semdedup_look_at_what_is_owned():
 
 
 def test_instag_does_not_look_for_owned_tags():
-    from variegate.strategies.tagged import instag
+    from variegate.strategies.instag import instag
 
     tags = Tokens.from_lists([[1, 2, 3, 4], [1, 2, 3], [5, 6], [7], [1, 2, 3, 4, 5]])
     assert instag(tags, 2, seed=0, room=Room(5, 2, owned=np.array([4]))).rows.tolist() == [2, 3]

@@ -18,8 +18,8 @@ import variegate as vg
 from tests import reference
 from tests.conftest import SAMPLE
 from variegate.cli import main
+from variegate.export.folder import figures
 from variegate.metrics import sample_scores
-from variegate.report.folder import figures
 from variegate.study.identity import known_by, located_view
 from variegate.study.ladder import ladder
 from variegate.views import embed, lsa, lsa_fit, lsa_grams

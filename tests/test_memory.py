@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import tracemalloc
 from functools import cache
@@ -16,7 +17,7 @@ from variegate.cli import main
 from variegate.geometry import density, entries_allowed, memory, use_memory
 from variegate.metrics import METRICS
 from variegate.strategies import STRATEGIES
-from variegate.strategies.facility import facility_location
+from variegate.strategies.facility_location import facility_location
 
 RNG = np.random.default_rng
 OVER_VECTORS = [name for name, spec in STRATEGIES.items() if spec.view == "vectors"]
@@ -100,7 +101,7 @@ def test_values_do_not_depend_on_it(name, monkeypatch):
 @pytest.mark.parametrize("listed", [10, 1500])
 def test_a_sample_stands_for_all_as_long_whatever_can_be_listed(listed, monkeypatch):
     x = RNG(1).normal(size=(280, 6)) + 0.3
-    monkeypatch.setattr("variegate.strategies.nearness.PAIRS", 4000)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.PAIRS", 4000)
     expected = facility_location(x, 80, seed=5, exact_rows=100, sample=60)
     assert 3 < expected.params["sampled_picks"] < 60
     allow(monkeypatch, 64 * listed)
@@ -111,7 +112,7 @@ def test_a_sample_stands_for_all_as_long_whatever_can_be_listed(listed, monkeypa
 
 
 def test_densities_of_many_neighbours_come_in_blocks(monkeypatch):
-    monkeypatch.setattr("variegate.geometry.neighbours.QUERY_ROWS", 16)
+    monkeypatch.setattr(importlib.import_module("variegate.geometry.density"), "QUERY_ROWS", 16)
     x = crowd(160, 8, 1)
     expected = density(x, np.unique(x, axis=0), k=40)
     allow(monkeypatch, 128 * 41 * 20)

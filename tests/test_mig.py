@@ -14,10 +14,11 @@ import variegate as vg
 from tests.conftest import SAMPLE
 from tests.test_baselines import greedy
 from variegate.geometry import use_memory
-from variegate.strategies.coverage import token_coverage
-from variegate.strategies.greedy import lazy_greedy
-from variegate.strategies.mig import mig, tag_shares
+from variegate.strategies.mig import mig
+from variegate.strategies.objectives.greedy import lazy_greedy
+from variegate.strategies.objectives.tags import tag_shares
 from variegate.strategies.room import Room
+from variegate.strategies.token_coverage import token_coverage
 from variegate.strategies.views import joined
 from variegate.views.tokens import Tokens
 
@@ -86,7 +87,7 @@ OPTIONS = [
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("owned", [False, True])
 def test_against_scoring_everything(options, weighted, owned, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.greedy.MANY", 3)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.MANY", 3)
     rows, vectors = pool()
     # Some tags of the rows owned are the pool's own, some are not.
     before, others = pool(6, seed=1, first=9) if owned else ([], {})
@@ -217,7 +218,7 @@ def test_picks_do_not_depend_on_blocks_and_threads(threads, monkeypatch):
     expected = mig(view, 200, seed=0, threshold=0.95)
     monkeypatch.setattr("variegate.geometry.vectors.ROWS", 7)
     monkeypatch.setattr("variegate.geometry.memory.BLOCK_BYTES", 2000)
-    monkeypatch.setattr(importlib.import_module("variegate.strategies.mig"), "ROWS", 11)
+    monkeypatch.setattr(importlib.import_module("variegate.strategies.objectives.tags"), "ROWS", 11)
     with threadpool_limits(threads):
         found = mig(view, 200, seed=3, threshold=0.95)
     assert found.rows.tolist() == expected.rows.tolist()
@@ -244,7 +245,7 @@ def coverage(rows, tags):
 @pytest.mark.parametrize("many", [1, 5, 1024])
 @pytest.mark.parametrize("seed", range(4))
 def test_knowing_what_a_pick_touches_changes_no_pick(many, seed, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.greedy.MANY", many)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.MANY", many)
     rows, _ = pool(120, 50, seed)
     gains_of, take, _ = coverage(rows, 50)
 
@@ -301,7 +302,7 @@ def test_what_cannot_be_done_is_an_error(view, options, message):
 
 def test_a_graph_that_would_fill_the_memory_is_an_error(monkeypatch):
     view = graph_view(*pool())
-    module = importlib.import_module("variegate.strategies.mig")
+    module = importlib.import_module("variegate.strategies.objectives.tags")
     use_memory("128M")
     monkeypatch.setattr(module, "GRAPH_SHARE", (128 << 20) // 150)
     with pytest.raises(

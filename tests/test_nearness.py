@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import variegate as vg
-from variegate.strategies.facility import facility_location
-from variegate.strategies.nearness import Coverage, _pairs_above
+from variegate.strategies.facility_location import facility_location
+from variegate.strategies.objectives.similarity import Coverage, _pairs_above
 from variegate.strategies.room import Room
 
 RNG = np.random.default_rng
@@ -43,16 +43,16 @@ def by_definition(similar, picks):
 
 @pytest.fixture(params=[0, 500, 4000, 10**6], ids=lambda most: f"{most} pairs")
 def most(request, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.nearness.PAIRS", request.param)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.PAIRS", request.param)
     return request.param
 
 
 @pytest.mark.parametrize("rows", [7, 512])
 def test_the_picks_are_the_best_whenever_lists_begin(rows, most, x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.nearness.ROWS", rows)
-    monkeypatch.setattr("variegate.strategies.nearness.COLUMNS", 2 * rows)
-    monkeypatch.setattr("variegate.strategies.nearness.TOGETHER", rows)
-    monkeypatch.setattr("variegate.strategies.nearness.BLOCK", 3 * rows)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.ROWS", rows)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.COLUMNS", 2 * rows)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.TOGETHER", rows)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.BLOCK", 3 * rows)
     similar = near(x)
     expected = greedy(similar, 120, np.arange(len(x)))
     found = facility_location(x, 120, seed=0)
@@ -67,8 +67,8 @@ def test_what_is_scored_together_decides_nothing(threads, batch, most, x, monkey
     from threadpoolctl import threadpool_limits
 
     expected = facility_location(x, 90, seed=0).rows.tolist()
-    monkeypatch.setattr("variegate.strategies.greedy.BATCH", batch)
-    monkeypatch.setattr("variegate.strategies.greedy.MANY", batch)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.BATCH", batch)
+    monkeypatch.setattr("variegate.strategies.objectives.greedy.MANY", batch)
     with threadpool_limits(threads):
         assert facility_location(x, 90, seed=0).rows.tolist() == expected
 
@@ -81,7 +81,7 @@ def test_what_is_owned_comes_first(most, x):
 
 
 def test_a_sample_stands_for_all_until_there_are_lists(x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.nearness.PAIRS", 4000)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.PAIRS", 4000)
     similar = near(x)
     found = facility_location(x, 80, seed=5, exact_rows=100, sample=60)
     first = found.params["sampled_picks"]
@@ -129,7 +129,7 @@ def test_gains_are_within_their_slack(pairs, x):
 
 
 def test_pairs_above(x, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.nearness.BLOCK", 26)
+    monkeypatch.setattr("variegate.strategies.objectives.similarity.BLOCK", 26)
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
     least = RNG(4).uniform(0.2, 0.9, size=len(x)).astype(np.float32)
     few, found = _pairs_above(unit, least, 10**6, 10**6)

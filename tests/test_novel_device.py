@@ -10,12 +10,12 @@ from tests.test_novel_greedy import by_trying_all, pool, score_of
 from tests.test_same_picks import OPTIONS, picks_of, use_blocks
 from variegate.geometry import density, near_duplicates, nearest, use_device
 from variegate.geometry.device import full_float32, to_device
-from variegate.geometry.held import Held
-from variegate.geometry.screen_half import HalfScreen, screen_of
-from variegate.strategies.novel_candidates import Candidates
-from variegate.strategies.novel_device import DeviceScores
-from variegate.strategies.novel_device_front import DeviceFront
-from variegate.strategies.novel_greedy import greedy
+from variegate.geometry.device_rows import Held
+from variegate.geometry.neighbours.bounds_half import HalfScreen, screen_of
+from variegate.strategies.novelselect.candidates import Candidates
+from variegate.strategies.novelselect.device_front import DeviceFront
+from variegate.strategies.novelselect.device_scores import DeviceScores
+from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 
 torch = pytest.importorskip("torch")
@@ -36,11 +36,11 @@ def device(request):
 @pytest.fixture(params=SIZES, ids=str)
 def sizes(request, monkeypatch):
     front, block, picks, some = request.param
-    monkeypatch.setattr("variegate.strategies.novel_greedy.FRONT", front)
-    monkeypatch.setattr("variegate.strategies.novel_greedy.BLOCK", block)
-    monkeypatch.setattr("variegate.strategies.novel_bins.PICK_ROWS", picks)
-    monkeypatch.setattr("variegate.strategies.novel_bins.BLOCK_BYTES", some)
-    monkeypatch.setattr("variegate.strategies.novel_device.BLOCK_BYTES", some)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.FRONT", front)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.BLOCK", block)
+    monkeypatch.setattr("variegate.strategies.novelselect.device_histograms.PICK_ROWS", picks)
+    monkeypatch.setattr("variegate.strategies.novelselect.device_histograms.BLOCK_BYTES", some)
+    monkeypatch.setattr("variegate.strategies.novelselect.device_scores.BLOCK_BYTES", some)
 
 
 @pytest.mark.parametrize("density_of", ["both", "other"])
@@ -176,7 +176,7 @@ def test_bounds_are_close_and_do_not_age():
 
 def test_the_front_has_a_bounded_size(monkeypatch):
     x = pool(1)
-    monkeypatch.setattr("variegate.strategies.novel_device_front.FRONT_BYTES", 70 * 8 * 5)
+    monkeypatch.setattr("variegate.strategies.novelselect.device_front.FRONT_BYTES", 70 * 8 * 5)
     scores = DeviceScores(x, np.ones(90), 70, 1.0, "both")
     room = Room(90, 70)
     front = DeviceFront(scores, Candidates(x, None, 0.0, room), np.ones(90), room, 4096)
@@ -195,8 +195,8 @@ def test_neighbours_among_float16_rows(beyond, away, block, device, monkeypatch)
     use_device(device)
     assert isinstance(screen_of(x, x), HalfScreen)
     if block:
-        monkeypatch.setattr("variegate.geometry.screen.DEVICE_BYTES", block * 300)
-        monkeypatch.setattr("variegate.geometry.screen_half.BLOCK_BYTES", block * 72)
+        monkeypatch.setattr("variegate.geometry.neighbours.bounds.DEVICE_BYTES", block * 300)
+        monkeypatch.setattr("variegate.geometry.neighbours.bounds_half.BLOCK_BYTES", block * 72)
     found, found_rows = nearest(x[:80], x, 12, beyond=beyond)
     np.testing.assert_array_equal(found_rows, rows)
     np.testing.assert_allclose(found, squared, rtol=1e-13, atol=1e-300)

@@ -9,11 +9,11 @@ from threadpoolctl import threadpool_limits
 from tests import reference
 from variegate.geometry import density, near_duplicates
 from variegate.geometry.threads import Threads
-from variegate.strategies.novel_candidates import Candidates
-from variegate.strategies.novel_exact import ExactScores
-from variegate.strategies.novel_front import Front, Rest
-from variegate.strategies.novel_greedy import greedy
-from variegate.strategies.novel_scores import Scores
+from variegate.strategies.novelselect.candidates import Candidates
+from variegate.strategies.novelselect.exact import ExactScores
+from variegate.strategies.novelselect.front import Front, Rest
+from variegate.strategies.novelselect.loop import greedy
+from variegate.strategies.novelselect.scores import Scores
 from variegate.strategies.room import Room
 
 RNG = np.random.default_rng
@@ -25,16 +25,16 @@ SIZES = [(1, 1, 1, 1, 0.0), (5, 3, 2, 2, 0.1), (16, 7, 4, 3, 0.5), (40, 1000, 9,
 def batch(request, monkeypatch):
     """Set the sizes; the value is that of a batch in float64, which is an argument."""
     front, block, coarse, exact, stale = request.param
-    monkeypatch.setattr("variegate.strategies.novel_greedy.FRONT", front)
-    monkeypatch.setattr("variegate.strategies.novel_greedy.BLOCK", block)
-    monkeypatch.setattr("variegate.strategies.novel_front.COARSE", coarse)
-    monkeypatch.setattr("variegate.strategies.novel_front.STALE", stale)
-    monkeypatch.setattr("variegate.strategies.novel_front.GROUPS", max(1, front // 4))
-    monkeypatch.setattr("variegate.strategies.novel_front.TOGETHER", exact)
-    monkeypatch.setattr("variegate.strategies.novel_exact.MOST", front + 1)
-    monkeypatch.setattr("variegate.strategies.novel_scores.ROWS", 13)
-    monkeypatch.setattr("variegate.strategies.novel_scores.PICKS", max(2, block))
-    monkeypatch.setattr("variegate.strategies.novel_scores.TOGETHER", 40 * front)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.FRONT", front)
+    monkeypatch.setattr("variegate.strategies.novelselect.loop.BLOCK", block)
+    monkeypatch.setattr("variegate.strategies.novelselect.front.COARSE", coarse)
+    monkeypatch.setattr("variegate.strategies.novelselect.front.STALE", stale)
+    monkeypatch.setattr("variegate.strategies.novelselect.front.GROUPS", max(1, front // 4))
+    monkeypatch.setattr("variegate.strategies.novelselect.front.TOGETHER", exact)
+    monkeypatch.setattr("variegate.strategies.novelselect.exact.MOST", front + 1)
+    monkeypatch.setattr("variegate.strategies.novelselect.scores.ROWS", 13)
+    monkeypatch.setattr("variegate.strategies.novelselect.scores.PICKS", max(2, block))
+    monkeypatch.setattr("variegate.strategies.novelselect.scores.TOGETHER", 40 * front)
     return exact
 
 
@@ -150,8 +150,8 @@ def test_real_sizes_of_blocks_on_more_rows(threads, monkeypatch):
     arguments = (3, 1.0, "both", groups, 1.5 * groups.radius)
     with threadpool_limits(threads):
         rows, gains, spaced = greedy(x, sigma, Room(3000, 400), *arguments)
-        monkeypatch.setattr("variegate.strategies.novel_greedy.FRONT", 150)
-        monkeypatch.setattr("variegate.strategies.novel_greedy.BLOCK", 10)
+        monkeypatch.setattr("variegate.strategies.novelselect.loop.FRONT", 150)
+        monkeypatch.setattr("variegate.strategies.novelselect.loop.BLOCK", 10)
         again, others, also = greedy(x, sigma, Room(3000, 400), *arguments, batch=64)
     assert rows.tolist() == again.tolist()
     assert spaced == also

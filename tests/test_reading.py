@@ -16,7 +16,8 @@ from variegate import loading
 from variegate.choices import Choice, chosen
 from variegate.cli import VERBS, cli, reading
 from variegate.cli.reading import OutputPath
-from variegate.geometry import active_device, asked_for, duplicates, memory_allowed, neighbours
+from variegate.geometry import active_device, asked_for, duplicates, memory_allowed
+from variegate.geometry.neighbours import nearest as neighbours
 from variegate.progress import announce, track
 from variegate.views.cache import cache_root
 
@@ -197,7 +198,7 @@ def test_a_pool_that_is_its_own_reference_saves_half_of_the_products(monkeypatch
         known.append(points_at is not None)
         return density(*arguments, points_at=points_at, **options)
 
-    monkeypatch.setattr("variegate.strategies.novel.density", watched)
+    monkeypatch.setattr("variegate.strategies.novelselect.strategy.density", watched)
     picks = [vg.select(x, 20, reference=reference).indices.tolist() for reference in (None, x, x.copy())]
     assert known == [True] * 3
     assert picks[1:] == picks[:1] * 2

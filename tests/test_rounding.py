@@ -12,9 +12,9 @@ from tests import reference
 from variegate.geometry import cosine_distance_rows, largest_cosine, similar_pairs, unit_rows
 from variegate.geometry.rounding import RUN, angle_error, error_share, runs_error_share, sum_share, wide_error_share
 from variegate.geometry.vectors import products_in_runs, products_with
-from variegate.strategies.facility import facility_location
-from variegate.strategies.kcenter import k_center
-from variegate.strategies.novel import novelselect
+from variegate.strategies.facility_location import facility_location
+from variegate.strategies.k_center import k_center
+from variegate.strategies.novelselect.strategy import novelselect
 from variegate.strategies.room import Room
 
 # Half the distance of float32 numbers from 1/2 to 1: what is less than that is lost when it is added to one of them.

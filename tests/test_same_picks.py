@@ -62,8 +62,8 @@ CASES = [
 
 def block_constants() -> Iterator[tuple[Any, str, int]]:
     for package in (variegate.geometry, variegate.strategies):
-        for found in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(found.name)
             for name, value in vars(module).items():
                 if BLOCKS.search(name) and isinstance(value, int):
                     yield module, name, value
@@ -132,12 +132,12 @@ def picks_of(name: str, limit: str, options: dict[str, Any]) -> list[int]:
 def test_every_strategy_is_tried_and_every_block_is_found():
     assert set(OPTIONS) == set(STRATEGIES)
     found = {f"{module.__name__.removeprefix('variegate.')}.{name}" for module, name, _ in block_constants()}
-    assert {"geometry.screen.POINT_ROWS", "geometry.memory.BLOCK_BYTES", "strategies.greedy.BATCH"} <= found
+    assert {"geometry.neighbours.bounds.POINT_ROWS", "geometry.memory.BLOCK_BYTES", "strategies.objectives.greedy.BATCH"} <= found
     # What looks like a size of blocks is one, or says why not here.
     no_blocks = {"geometry.cosine.DEVICE_BLOCKS"}
     for package in (variegate.geometry, variegate.strategies):
-        for one in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{one.name}")
+        for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(one.name)
             for name, value in vars(module).items():
                 if name.isupper() and isinstance(value, int) and re.search("ROWS|BLOCK|BATCH|MANY|POINT|BYTES|PAIRS", name):
                     assert f"{module.__name__.removeprefix('variegate.')}.{name}" in found | no_blocks

@@ -36,7 +36,7 @@ def test_oracles(oracle):
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 3.0])
 @pytest.mark.parametrize("duplicates", ["exact", "near", "keep"])
 def test_novelselect_against_scoring_everything(density_of, alpha, duplicates, monkeypatch):
-    monkeypatch.setattr("variegate.strategies.novel.BATCH", 3)
+    monkeypatch.setattr("variegate.strategies.novelselect.strategy.BATCH", 3)
     base = RNG(1).normal(size=(70, 5))
     x = np.vstack([base, base[:20] * (1 + 1e-7), base[:5]])
     groups = near_duplicates(x, k=4).representative

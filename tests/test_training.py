@@ -19,8 +19,8 @@ from tests.conftest import SAMPLE, needs
 from tests.training import PAIR, TOOLS, listed, messages, pick, put
 from variegate.cli import main
 from variegate.data.trainers import llama_factory_entry, trl_problem
-from variegate.report import card as cards
-from variegate.report import folder as folders
+from variegate.export import card as cards
+from variegate.export import folder as folders
 
 
 @pytest.fixture
@@ -448,7 +448,7 @@ def test_a_failure_leaves_nothing(failure, here, monkeypatch):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
 def test_a_kill_leaves_no_folder_of_that_name(here):
     code = (
-        "import os, signal, sys\nfrom variegate.report import folder\nfrom variegate.cli import main\n"
+        "import os, signal, sys\nfrom variegate.export import folder\nfrom variegate.cli import main\n"
         "folder.card_text = lambda card: os.kill(os.getpid(), signal.SIGKILL)\nmain(sys.argv[1:])"
     )
     command = ["select", str(SAMPLE), "--size", "5", "--strategy", "random", "--card-metrics", "none", "-o", "chosen/"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from variegate.choices import Choice
 from variegate.errors import DataError
@@ -15,6 +18,7 @@ from variegate.progress import announce
 
 __all__ = [
     "alone_in",
+    "as_json",
     "check_folder",
     "check_target",
     "is_one_of",
@@ -27,6 +31,26 @@ __all__ = [
 
 # Files that a command reads, so that nothing can write over them.
 _protected: Choice[frozenset[Path]] = Choice(frozenset())
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON of a result, with a line break at its end; JSON has no infinity, which is written as it is typed: "inf".
+
+    >>> as_json({"a": (1, float("inf"))})
+    '{"a": [1, "inf"]}\\n'
+    """
+    return json.dumps(_spelled(value), indent=indent, allow_nan=False) + "\n"
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if isinstance(value, Mapping):
+        return {str(key): _spelled(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(one) for one in value]
+    # A number of numpy's.
+    return _spelled(value.item()) if hasattr(value, "item") and not isinstance(value, int | float) else value
 
 
 def protect(files: Iterable[Path]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -187,20 +186,11 @@ def json_option(text: str) -> Callable[[Command], Command]:
     return click.option("--json", "json_to", type=OutputPath(), metavar="FILE|-", help=f"Write {text} as JSON; - is stdout.")
 
 
-def spelled(value: Any) -> Any:
-    """Return what JSON can hold: it has no infinity, which is written as it is typed on the command line."""
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if isinstance(value, dict):
-        return {key: spelled(one) for key, one in value.items()}
-    return [spelled(one) for one in value] if isinstance(value, list | tuple) else value
-
-
 def write_json(found: Any, to: Path | None, show: Callable[[], None]) -> None:
     """Write results as JSON where that was asked for, and show them to a person unless they went to stdout."""
-    from variegate.storage import whole_file
+    from variegate.storage import as_json, whole_file
 
-    text = json.dumps(spelled(found), indent=1, allow_nan=False) + "\n"
+    text = as_json(found, indent=1)
     if to == STDOUT:
         click.echo(text, nl=False)
         return

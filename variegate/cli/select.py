@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +106,7 @@ def select_command(
     variegate select pool.jsonl --size 1000 --as messages -o subset/
     """
     from variegate.data.write import check_writable
+    from variegate.export.record import record_path
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
 
@@ -114,7 +114,7 @@ def select_command(
         from variegate.errors import unknown_name
 
         raise unknown_name("strategy", strategy, list(STRATEGIES))
-    beside = output.parent / f"{output.name}.selection.json"
+    beside = record_path(output)
     reading.bad_rows = reading.bad_rows or Path(f"{output}.bad-rows.jsonl")
     reading.check(
         [output, None if training.folder else beside, training.info], folder=output if training.folder else None
@@ -159,36 +159,31 @@ def _refuse_reserved(params: dict[str, Any]) -> None:
 
 
 def _write(corpus: Corpus, selection: Selection, output: Path, training: Training, views: dict[str, Any], quiet: bool) -> None:
+    from variegate.export.record import record_path, selection_record, write_record
     from variegate.storage import whole_file, whole_files
-    from variegate.strategies import tokens_by_side
 
-    record = selection.as_dict()
-    # In the record rows are numbered as in the pool's files, also where bad rows were left out.
-    record["indices"] = corpus.numbers[selection.indices].tolist()
-    record["pool"]["skipped"] = len(corpus.skipped)
+    record = selection_record(corpus, selection, views["tokenizer"])
     if corpus.given_vectors is not None:
         with whole_file(output) as temporary:
-            temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+            write_record(temporary, record)
         say(f"{selection.n:,} rows chosen, recorded in {output}", quiet)
         return
-    taken = corpus.take(selection.indices)
-    counts = tokens_by_side(taken, views["tokenizer"])
-    record["params"] |= {"tokens": counts, "tokenizer": views["tokenizer"]}
-    tokens = f"tokens by side ({views['tokenizer']}): " + ", ".join(f"{side} {count:,}" for side, count in counts.items())
+    counts = ", ".join(f"{side} {count:,}" for side, count in record["params"]["tokens"].items())
+    tokens = f"tokens by side ({views['tokenizer']}): {counts}"
     chosen = f"{selection.n:,} of {len(corpus):,} rows written to {output}"
-    part = training.rows(taken)
+    part = training.rows(corpus.take(selection.indices))
     if training.folder:
         notes = training.write_folder(corpus, part, selection.indices, record, output, views)
         say(f"{chosen}/, ready for training; README.md there is its card", quiet)
         say(tokens, quiet)
         training.report(part, notes, quiet)
         return
-    beside = output.with_name(output.name + ".selection.json")
+    beside = record_path(output)
     notes = []
     targets = [output, beside, *([training.info] if training.info else [])]
-    with ExitStack() as locked, whole_files(*targets) as (rows_path, record_path, *info_path):
+    with ExitStack() as locked, whole_files(*targets) as (rows_path, beside_path, *info_path):
         part.write(rows_path, named=output)
-        record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        write_record(beside_path, record)
         for path in info_path:
             # From reading what the others have written to having it replaced.
             locked.enter_context(training.info_alone())

@@ -13,8 +13,8 @@ from variegate.errors import DataError
 
 if TYPE_CHECKING:
     from variegate.study.analyse import Findings
-    from variegate.study.conduct import Conducted
     from variegate.study.cost import Cost
+    from variegate.study.outcome import Conducted
     from variegate.study.statistics.correlate import Correlations
 
 __all__ = ["study_command"]

@@ -102,7 +102,7 @@ class Training:
         self, corpus: Corpus, part: Corpus, chosen: Any, record: dict[str, Any], output: Path, views: dict[str, Any]
     ) -> list[str]:
         """Write the folder and return what a user should know about it."""
-        from variegate.report.folder import figures, write_folder
+        from variegate.export.folder import figures, write_folder
 
         return write_folder(
             corpus, part, record, output, ending=self.ending or "parquet",
@@ -164,7 +164,7 @@ def training_options(command: Command) -> Command:
 
 
 def _card_metrics(given: str | None) -> tuple[str, ...]:
-    from variegate.report.folder import CARD_METRICS
+    from variegate.export.folder import CARD_METRICS
 
     if given is None:
         return CARD_METRICS
@@ -174,7 +174,7 @@ def _card_metrics(given: str | None) -> tuple[str, ...]:
 
 def _command(context: click.Context) -> tuple[str, tuple[str, ...]]:
     """Return the command as it was given, with files by their names alone, and the values that name places."""
-    from variegate.report.card import public_name
+    from variegate.export.card import public_name
 
     words, places = ["variegate", context.command.name or ""], []
     for parameter in context.command.params:

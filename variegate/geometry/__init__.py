@@ -14,16 +14,17 @@ from variegate.geometry.cosine import (
     similar_pairs,
     unit_rows,
 )
+from variegate.geometry.density import density, typical_neighbour_distance
 from variegate.geometry.device import active_device, to_device, use_device
 from variegate.geometry.device import kernels as device_kernels
+from variegate.geometry.device_rows import Held, held
 from variegate.geometry.duplicates import NearDuplicates, near_duplicates
-from variegate.geometry.held import Held, held
 from variegate.geometry.kmeans import KMeans, assign, kmeans
 from variegate.geometry.memory import bytes_a_block, entries_allowed, memory_allowed, use_memory
-from variegate.geometry.neighbours import density, nearest, typical_neighbour_distance
+from variegate.geometry.neighbours.nearest import nearest
+from variegate.geometry.neighbours.searches import Search, asked_for, collecting, recorded, use_neighbours
 from variegate.geometry.novelty import Novelty, exact_novelty, proximity_weights
 from variegate.geometry.pairs import MeanL2, NearestOthers, PairStatistic, over_pairs
-from variegate.geometry.searches import Search, asked_for, collecting, recorded, use_neighbours
 from variegate.geometry.sharing import shared, sharing
 from variegate.geometry.spectrum import cosine_spectrum
 from variegate.geometry.vectors import (

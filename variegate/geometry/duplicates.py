@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from variegate.geometry.approximate import recall_of, sample_of
+from variegate.geometry.density import rounding_distance, typical_neighbour_distance
 from variegate.geometry.device import active_device
-from variegate.geometry.graph import Graph, Moved, effort_for
-from variegate.geometry.leaders import Leaders, LeadersOnDevice
-from variegate.geometry.neighbours import nearest, rounding_distance, typical_neighbour_distance
+from variegate.geometry.neighbours.approximate import recall_of, sample_of
+from variegate.geometry.neighbours.graph import Graph, Moved, effort_for
+from variegate.geometry.neighbours.nearest import nearest
+from variegate.geometry.neighbours.searches import Asked, Search, asked_for, collect, pays, tell
+from variegate.geometry.representatives import Leaders, LeadersOnDevice
 from variegate.geometry.rounding import ROUNDINGS, UNDERFLOW, UNIT, error_share
-from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
 from variegate.geometry.sharing import shared
 from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Ints, Matrix, blocks, centre_of, exact_squared_distances

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError
 from variegate.geometry.copies import copies
-from variegate.geometry.neighbours import nearest
+from variegate.geometry.neighbours.nearest import nearest
 from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import Floats, Ints, Matrix, exact_squared_distances
 

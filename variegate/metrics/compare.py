@@ -10,6 +10,7 @@ import numpy as np
 
 from variegate.errors import DataError
 from variegate.loading import load_each, separate
+from variegate.metrics.measure import measure
 from variegate.metrics.spec import Measurement
 from variegate.metrics.table import METRICS
 
@@ -71,8 +72,6 @@ def compare(data: Any, *, reference: Any = None, metrics: Sequence[str] | None =
     Raises:
         DataError: fewer than two data sets, or one that is too small to be drawn from.
     """
-    from variegate.metrics import measure
-
     *corpora, against = load_each(*separate(data), reference)
     if len(corpora) < 2:
         raise DataError("A comparison needs at least two data sets.")

@@ -10,6 +10,7 @@ import numpy as np
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import sharing
 from variegate.loading import load_each, separate
+from variegate.metrics.measure import measure
 from variegate.metrics.spec import Measurement
 
 __all__ = ["curve_sizes", "rarefaction"]
@@ -49,8 +50,6 @@ def rarefaction(
         ParameterError: fewer than two draws, or a size below 2.
         DataError: a size is larger than a data set.
     """
-    from variegate.metrics import measure
-
     reference = options.pop("reference", None)
     *corpora, against = load_each(*separate(data), reference)
     smallest = min(corpora, key=len)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from variegate.storage import whole_file
 
 __all__ = ["Picks", "Selection", "StrategySpec"]
 
@@ -93,7 +89,7 @@ class Selection:
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the object that `.selection.json` holds."""
+        """Return it as plain values, rows numbered as in the corpus; what is written beside a subset is `export.record`'s."""
         return {
             "indices": self.indices.tolist(),
             "gains": self.gains,
@@ -105,8 +101,3 @@ class Selection:
             "version": self.version,
             "notes": self.notes,
         }
-
-    def save(self, path: str | Path) -> None:
-        """Write the selection as JSON; the file is whole or absent."""
-        with whole_file(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.as_dict()) + "\n", encoding="utf-8")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from variegate.strategies.clustered import k_means, semdedup
-from variegate.strategies.coverage import blend, token_coverage
+from variegate.strategies.blend import blend
 from variegate.strategies.dpp import dpp
-from variegate.strategies.facility import facility_location
-from variegate.strategies.kcenter import k_center
+from variegate.strategies.facility_location import facility_location
+from variegate.strategies.instag import instag
+from variegate.strategies.k_center import k_center
+from variegate.strategies.k_means import k_means
 from variegate.strategies.levels import macro, meso, micro
+from variegate.strategies.max_sum import max_sum
 from variegate.strategies.mig import mig
-from variegate.strategies.novel import novelselect
+from variegate.strategies.novelselect.strategy import novelselect
 from variegate.strategies.random import random
+from variegate.strategies.repr_filter import repr_filter
+from variegate.strategies.semdedup import semdedup
 from variegate.strategies.spec import StrategySpec
-from variegate.strategies.spread import max_sum, repr_filter
-from variegate.strategies.tagged import instag
+from variegate.strategies.token_coverage import token_coverage
 
 __all__ = ["STRATEGIES"]
 

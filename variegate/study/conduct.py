@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,33 +12,12 @@ from variegate.storage import alone_in, whole_file
 from variegate.study.analyse import Findings, analyse, write_findings
 from variegate.study.execute import STAGES, Watcher, Work, check_stage, run_stages
 from variegate.study.folder import StudyFolder, clear_leftovers
-from variegate.study.plan import Study, read_study
-from variegate.study.results import RUNS, Finished, collect, write_runs
+from variegate.study.outcome import Conducted
+from variegate.study.page import write_page
+from variegate.study.plan import read_study
+from variegate.study.results import RUNS, collect, write_runs
 
 __all__ = ["STAGES", "Conducted", "check_stage", "conduct", "plan_study", "starter", "write_starter"]
-
-
-@dataclass(frozen=True)
-class Conducted:
-    """What a call of :func:`conduct` has come to.
-
-    Attributes:
-        study: as its file says.
-        folder: where everything lies.
-        finished: runs that are done, of this call and earlier ones.
-        planned: runs in all.
-        findings: by amount of data and family of tests; empty before there is something to compare.
-        failures: what failed, and why; it is tried again by the next call.
-        page: where the page is; None without findings.
-    """
-
-    study: Study
-    folder: Path
-    finished: Sequence[Finished]
-    planned: int
-    findings: Sequence[Findings] = ()
-    failures: Sequence[tuple[str, str]] = field(default=())
-    page: Path | None = None
 
 
 def conduct(
@@ -81,7 +59,7 @@ def conduct(
 
 def _correlated(work: Work, report: Path | None) -> Conducted:
     """Make the tables and the page of the runs that are finished."""
-    from variegate.study.page import PAGE, write_page
+    from variegate.study.page import PAGE
 
     clear_leftovers(work.folder.tables)
     for name in (RUNS, PAGE):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from variegate.errors import DataError
-from variegate.storage import whole_file
+from variegate.storage import as_json, whole_file
 
 __all__ = ["RunFolder", "StudyFolder", "SubsetFolder", "clear_leftovers", "leftovers", "read_json", "write_json"]
 
@@ -38,7 +37,7 @@ def clear_leftovers(folder: Path) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write an object whole or not at all; a number that JSON has no word for is spelled, as in "inf"."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(_spelled(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(value, indent=1), encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -52,16 +51,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Remove it, and the study makes it once more.") from None
     return found
-
-
-def _spelled(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _spelled(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelled(one) for one in value]
-    return value.item() if hasattr(value, "item") else value
 
 
 class StudyFolder:

@@ -14,12 +14,13 @@ from variegate._version import __version__
 from variegate.corpus import Corpus
 from variegate.data.write import check_writable
 from variegate.errors import DataError, ParameterError, bad_parameter, unknown_name
+from variegate.export.record import RECORD, record_path, selection_record, write_record
 from variegate.geometry import asked_for, sharing
 from variegate.loading import load
 from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
 from variegate.storage import refuse_inputs, whole_file, whole_files
-from variegate.strategies import STRATEGIES, select, tokens_by_side
+from variegate.strategies import STRATEGIES, select
 from variegate.views.lsa import is_lsa
 from variegate.views.precision import FLOAT32
 
@@ -27,7 +28,6 @@ __all__ = ["Rung", "ladder", "ladder_levels"]
 
 MANIFEST = "manifest.jsonl"
 SETTINGS = "ladder.json"
-RECORD = ".selection.json"
 
 
 @dataclass(frozen=True)
@@ -195,19 +195,16 @@ def _climb(corpus: Corpus, rung: Rung, target: Path, metrics: list[str] | None, 
         corpus, rung.size, rung.strategy, budget_tokens=rung.budget_tokens, side=rung.side, seed=rung.seed, **views, **dial
     )  # fmt: skip
     part = corpus.take(chosen.indices, rung.name)
-    tokenizer = views.get("tokenizer", "llama2")
-    params = chosen.params | {"tokens": tokens_by_side(part, tokenizer), "tokenizer": tokenizer}
+    record = selection_record(corpus, chosen, views.get("tokenizer", "llama2"))
     found = [] if metrics is None else measure(
         part, metrics, side="all", reference=corpus, on_failure=lambda *_: None, **views
     )  # fmt: skip
-    record = chosen.as_dict()
-    record |= {"indices": corpus.numbers[chosen.indices].tolist(), "params": params}
-    with whole_files(target, target.with_name(target.name + RECORD)) as (rows_path, record_path):
+    with whole_files(target, record_path(target)) as (rows_path, beside_path):
         part.write(rows_path, named=target)
-        record_path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+        write_record(beside_path, record)
     return {
         "name": rung.name, "file": target.name, "strategy": rung.strategy, "side": rung.side, "level": rung.level,
-        "size": chosen.n, "budget_tokens": rung.budget_tokens, "seed": rung.seed, "params": params,
+        "size": chosen.n, "budget_tokens": rung.budget_tokens, "seed": rung.seed, "params": record["params"],
         "metrics": [{"metric": one.metric, "side": one.side, "value": one.value} for one in found],
     }  # fmt: skip
 

@@ -26,7 +26,7 @@ from variegate.study.statistics.tables import Table, shown
 from variegate.study.training.settings import Command
 
 if TYPE_CHECKING:
-    from variegate.study.conduct import Conducted
+    from variegate.study.outcome import Conducted
 
 __all__ = ["PAGE", "write_page"]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import ParameterError
+from variegate.views import endpoint, models
 from variegate.views.cache import cached_arrays
 from variegate.views.checked import checked_tag_vectors, digest_texts
+from variegate.views.embedder import Embedder
 from variegate.views.lsa import is_lsa, lsa_vectors
 from variegate.views.precision import FLOAT16, FLOAT32, in_half_precision
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from variegate.views.tags import Tags
 
-__all__ = ["EMBEDDERS", "Embedder", "embed_tags", "embed_texts"]
+__all__ = ["EMBEDDERS", "embed_tags", "embed_texts"]
 
 Vectors = NDArray[np.float32]
 Setting = str | int | float | bool | None
@@ -42,21 +42,6 @@ EMBEDDERS = {
 }
 STATIC_SHARD_ROWS = 8192
 LSA_SHARD_ROWS = 8192
-
-
-@dataclass(frozen=True)
-class Embedder:
-    """Something that turns texts into vectors.
-
-    Attributes:
-        settings: everything that changes a vector; part of the cache's key.
-        shard_rows: rows computed and saved together.
-        embed: from a list of m texts to (m, d) float32.
-    """
-
-    settings: Mapping[str, Setting]
-    shard_rows: int
-    embed: Callable[[list[str]], Vectors]
 
 
 def embed_texts(
@@ -127,8 +112,6 @@ def embed_tags(tags: Tags, name: str, owner: str) -> Vectors:
 
 
 def _by_name(name: str) -> Embedder:
-    from variegate.views import endpoint, models
-
     if name.startswith("hf:"):
         return models.hidden_state_embedder(name.removeprefix("hf:"))
     if name.startswith("openai:"):
@@ -164,18 +147,3 @@ def _mean_pooled(tokens: Tokens, table: NDArray[np.float64], start: int, stop: i
     sums = csr_array((np.ones(len(ids)), ids, offsets), shape=(stop - start, len(table))) @ table
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     return np.asarray(sums / np.where(norms > 0, norms, 1), np.float32)
-
-
-def model_revision(name: str) -> str:
-    """Return what identifies a model's content: a Hub commit, or the names, sizes and times of a folder's files.
-
-    The files themselves are not read: a hash of sixteen gigabytes would take longer than many an embedding.
-    """
-    path = Path(name)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        stamp = "\n".join(f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
-        return hashlib.sha256(stamp.encode()).hexdigest()[:16]
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, allow_patterns=["*.json"])).name

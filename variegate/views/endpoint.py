@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import VariegateError
 from variegate.views.client import Service, first_line
-from variegate.views.embed import Embedder
+from variegate.views.embedder import Embedder
 
 __all__ = ["endpoint_embedder"]
 

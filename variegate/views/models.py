@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, VariegateError, missing_extra
-from variegate.views.embed import Embedder, model_revision
+from variegate.views.embedder import Embedder, model_revision
 
 __all__ = ["best_device", "hidden_state_embedder", "not_loaded", "sentence_embedder"]
 

@@ -131,7 +131,7 @@ def add_to_bins(
     rows: Any, scale: Any, own: Any, picks: Any, pick_scale: Any, sigma: Any, inverse: Any, edges: Any,
     counts: Any, sums: Any, table: Any, bound: Any, slack: float,
 ) -> None:  # fmt: skip
-    """Count the picks' distances into the rows' bins and bound the rows' scores by them; see strategies.novel_bins.
+    """Count the picks' distances into the rows' bins and bound the rows' scores by them; see novelselect.device_histograms.
 
     The products stay in registers: what is read is the matrix, once, and what is written are the bins.
     """
@@ -200,7 +200,7 @@ def insert(
     x: Any, scale: Any, norms: Any, own: Any, sigma: Any, weights: Any, limits: Any, front: Any, sorted_rows: Any, score: Any,
     open_rows: Any, near: Any, pick: int, count: int,
 ) -> None:  # fmt: skip
-    """Put the distance to a pick into the sorted row of each row of the front; see strategies.novel_device_front."""
+    """Put the distance to a pick into the sorted row of each row of the front; see novelselect.device_front."""
     _insert[(len(front),)](
         x, scale, norms, own, sigma, weights, limits, front, sorted_rows, score, open_rows, near, pick, count, x.shape[1],
         sorted_rows.stride(0), RUN=RUN, num_warps=4,

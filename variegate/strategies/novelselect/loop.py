@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from variegate.geometry import NearDuplicates, active_device
 from variegate.geometry.threads import Threads
 from variegate.progress import track
-from variegate.strategies.novel_candidates import Candidates
-from variegate.strategies.novel_device import DeviceScores
-from variegate.strategies.novel_device_front import DeviceFront
-from variegate.strategies.novel_exact import ExactScores
-from variegate.strategies.novel_front import Front, Rest
-from variegate.strategies.novel_scores import Scores
+from variegate.strategies.novelselect.candidates import Candidates
+from variegate.strategies.novelselect.device_front import DeviceFront
+from variegate.strategies.novelselect.device_scores import DeviceScores
+from variegate.strategies.novelselect.exact import ExactScores
+from variegate.strategies.novelselect.front import Front, Rest
+from variegate.strategies.novelselect.scores import Scores
 from variegate.strategies.room import Room
 
 __all__ = ["greedy"]

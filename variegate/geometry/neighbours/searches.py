@@ -10,7 +10,7 @@ from typing import Any
 
 from variegate.choices import Choice
 from variegate.errors import ParameterError
-from variegate.geometry.graph import faiss_module
+from variegate.geometry.neighbours.graph import faiss_module
 from variegate.progress import announce
 
 __all__ = ["Asked", "Search", "asked_for", "collect", "collecting", "pays", "recorded", "tell", "use_neighbours"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from variegate.geometry import coarse_unit_rows, proximity_weights, unit_rows
 from variegate.geometry.rounding import ROUNDINGS, UNIT, error_share, sum_share
 from variegate.geometry.threads import Threads
-from variegate.strategies.novel_histograms import ROWS, TOGETHER, Histograms
+from variegate.strategies.novelselect.histograms import ROWS, TOGETHER, Histograms
 
 __all__ = ["Lines", "Scores"]
 

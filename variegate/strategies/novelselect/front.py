@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from variegate.geometry import bytes_a_block
 from variegate.strategies.first import TIE
-from variegate.strategies.novel_exact import ExactScores
-from variegate.strategies.novel_scores import Lines, Scores
+from variegate.strategies.novelselect.exact import ExactScores
+from variegate.strategies.novelselect.scores import Lines, Scores
 
 __all__ = ["Front", "Rest"]
 

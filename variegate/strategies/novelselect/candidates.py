@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import NearDuplicates, exact_squared_distances, row_lengths
-from variegate.strategies.novel_scores import Scores
+from variegate.strategies.novelselect.scores import Scores
 from variegate.strategies.room import Room
 
 __all__ = ["Candidates"]

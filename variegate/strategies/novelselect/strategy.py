@@ -20,7 +20,7 @@ from variegate.geometry import (
 )
 from variegate.geometry.rounding import error_share
 from variegate.strategies.first import first_of, lowest_of_best
-from variegate.strategies.novel_greedy import greedy
+from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.screen import Screen, merge_dense, merge_sparse
+from variegate.geometry.neighbours.bounds import Screen, merge_dense, merge_sparse
 from variegate.geometry.threads import Threads
 from variegate.geometry.vectors import Floats, Ints, growing_blocks
 from variegate.progress import track

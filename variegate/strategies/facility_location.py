@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from variegate.errors import bad_parameter
 from variegate.strategies.first import first_of
-from variegate.strategies.greedy import Greedy, by_tokens, lazy_greedy
-from variegate.strategies.nearness import EXACT_ROWS, SAMPLE, coverage_of
+from variegate.strategies.objectives.greedy import Greedy, by_tokens, lazy_greedy
+from variegate.strategies.objectives.similarity import EXACT_ROWS, SAMPLE, coverage_of
+from variegate.strategies.objectives.weighted import Weighted
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
-from variegate.strategies.weighted import Weighted
 
 __all__ = ["facility_location"]
 

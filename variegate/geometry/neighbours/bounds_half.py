@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry.device import active_device, full_float32, kernels, to_device
-from variegate.geometry.held import held
+from variegate.geometry.device_rows import held
+from variegate.geometry.neighbours.bounds import Queries, Screen
 from variegate.geometry.rounding import UNDERFLOW, UNIT
-from variegate.geometry.screen import Queries, Screen
 from variegate.geometry.vectors import Floats, Ints, Matrix
 
 __all__ = ["HalfScreen", "screen_of"]

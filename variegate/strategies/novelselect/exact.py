@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from variegate.geometry import unit_rows
 from variegate.geometry.memory import bytes_a_block
-from variegate.strategies.novel_candidates import Candidates
-from variegate.strategies.novel_scores import Scores
+from variegate.strategies.novelselect.candidates import Candidates
+from variegate.strategies.novelselect.scores import Scores
 
 __all__ = ["ExactScores"]
 

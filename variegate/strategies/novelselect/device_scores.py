@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from variegate.geometry import Held, held, proximity_weights, to_device
 from variegate.geometry.rounding import angle_error
-from variegate.strategies.novel_bins import Bins
+from variegate.strategies.novelselect.device_histograms import Bins
 
 __all__ = ["DeviceRest", "DeviceScores"]
 
@@ -23,7 +23,7 @@ BLOCK_BYTES = 512 << 20
 
 
 class DeviceScores:
-    """Scores of rows with respect to the picks so far, and what bounds them; see :class:`novel_scores.Scores`.
+    """Scores of rows with respect to the picks so far, and what bounds them; see :class:`.scores.Scores`.
 
     All rows have bounds by bins; exact scores are sorted distances in float64.
 
@@ -95,7 +95,7 @@ class DeviceScores:
 
 
 class DeviceRest:
-    """A bound on the worth of all rows outside the front, without looking at them; see :class:`novel_front.Rest`.
+    """A bound on the worth of all rows outside the front, without looking at them; see :class:`.front.Rest`.
 
     Args:
         scores: of all rows.

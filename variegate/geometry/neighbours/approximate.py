@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from variegate.geometry.copies import Copies, copies
-from variegate.geometry.graph import Graph, Moved, effort_for
-from variegate.geometry.neighbours import nearest
-from variegate.geometry.searches import Asked, Search, asked_for, collect, pays, tell
+from variegate.geometry.neighbours.graph import Graph, Moved, effort_for
+from variegate.geometry.neighbours.nearest import nearest
+from variegate.geometry.neighbours.searches import Asked, Search, asked_for, collect, pays, tell
 from variegate.geometry.vectors import Floats, Ints, Matrix, blocks, exact_squared_distances
 from variegate.progress import track
 

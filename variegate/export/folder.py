@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,9 @@ import numpy as np
 from variegate.corpus import Corpus
 from variegate.data.trainers import llama_factory_entry, merged_info, trl_problem
 from variegate.errors import DataError, VariegateError
+from variegate.export.card import Card, CardFile, CardMetric, card_text, public_name, published
+from variegate.export.record import write_record
 from variegate.metrics import METRICS, Settings, build_views, measure, metric_specs, sides_of
-from variegate.report.card import Card, CardFile, CardMetric, card_text, public_name, published
 from variegate.storage import whole_folder
 from variegate.views.lsa import settled
 
@@ -144,7 +144,7 @@ def write_folder(
             trl=published(trl_problem(part.samples()), known), factory=published(factory, known),
         )  # fmt: skip
         (folder / "README.md").write_text(card_text(card), encoding="utf-8", errors="replace")
-        (folder / "selection.json").write_text(json.dumps(shown) + "\n", encoding="utf-8")
+        write_record(folder / "selection.json", shown)
     return notes
 
 

@@ -1,0 +1,1 @@
+"""What a selection leaves for others: its record, a folder ready for training, a card."""

@@ -1,0 +1,1 @@
+"""NovelSelect: greedy selection by novelty, exact and fast, on processors and GPUs."""

@@ -1,0 +1,1 @@
+"""What strategies optimise, and the one loop that does it."""
