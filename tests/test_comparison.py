@@ -31,6 +31,94 @@ def test_the_more_diverse_set_is_found_and_the_lead_is_beyond_chance():
     assert found.agreeing == found.certain == found.metrics == ("novelsum", "distsum_cosine", "knn_distance", "vendi_score")
 
 
+def test_a_loser_does_not_hide_behind_an_undecided_lead():
+    sets = [vectors(400, 3, 0, "wide"), vectors(400, 3, 1, "as wide"), vectors(300, 0.3, 2, "narrow")]
+    (found,) = vg.compare(sets)
+    assert found.pair("wide", "as wide").verdict == "undecided" and not found.certain
+    assert [found.pair(name, "narrow").verdict for name in ("wide", "as wide")] == ["more", "more"]
+    assert found.pair("narrow", "wide").verdict == "less"
+    assert [(one.first, one.second) for one in found.pairs] == [
+        (found.order[a], found.order[b]) for a, b in ((0, 1), (0, 2), (1, 2))
+    ]
+    with pytest.raises(vg.DataError, match=r"wide and other were not compared. Compared were: .*narrow"):
+        found.pair("wide", "other")
+
+
+def test_metrics_that_disagree_beyond_chance_make_it_mixed():
+    rng = np.random.default_rng(0)
+    # A hundred places far apart with four rows each: wide as a whole, and each row has a neighbour that is nearly a copy.
+    clumps = vg.Corpus.from_vectors(
+        np.repeat(rng.normal(size=(100, 40)), 4, axis=0) + rng.normal(size=(400, 40)) * 1e-3, "clumps"
+    )
+    even = vg.Corpus.from_vectors(rng.normal(size=(400, 40)) + 0.7, "even")
+    (found,) = vg.compare([clumps, even], metrics=["distsum_cosine", "knn_distance"])
+    pair = found.pair("clumps", "even")
+    assert (pair.verdict, pair.more, pair.less) == ("mixed", ("distsum_cosine",), ("knn_distance",))
+    assert found.pair("even", "clumps").verdict == "mixed"
+    told = found.of("clumps", "knn_distance")
+    assert [(one["with"], one["direction"], one["verdict"], one["level"]) for one in told] == [("even", "less", "mixed", "macro")]
+    assert found.of("clumps", "radius") == found.of("other", "knn_distance") == []
+
+
+def test_more_than_two_sets_make_a_matrix(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    clumps = np.repeat(rng.normal(size=(100, 40)), 4, axis=0) + rng.normal(size=(400, 40)) * 1e-3
+    sets = {"clumps": clumps, "even": rng.normal(size=(400, 40)) + 0.7, "dense": rng.normal(size=(400, 40)) * 0.01 + 0.7}
+    for name, x in sets.items():
+        np.save(tmp_path / f"{name}.npy", x)
+    files = [str(tmp_path / f"{name}.npy") for name in sets]
+    assert main(["measure", *files, "--metrics", "distsum_cosine,knn_distance", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    by_set = {line.split()[2]: line for line in out.splitlines() if line.startswith(" macro")}
+    clumps, even, dense = (" ".join(by_set[file].split()[3:]) for file in files)
+    assert clumps == "more diverse mixed: more by distsum_cosine, less by knn_distance"
+    assert even == "mixed: more by knn_distance, less by distsum_cosine more diverse"
+    assert dense == "less diverse less diverse"
+
+
+def test_p_values_are_those_of_scipy_corrected_by_the_definition():
+    from scipy.stats import ttest_ind_from_stats
+
+    sets = [vectors(120, spread, seed, str(seed)) for seed, spread in enumerate((1, 1.1, 1.3))]
+    results = vg.measure(sets, ["knn_distance", "radius"], size_matched=60, seeds=5)
+    (found,) = comparisons(results)
+    tests = [(pair.first, pair.second, metric) for pair in found.pairs for metric in found.metrics]
+    drawn = {(one.dataset, one.metric): np.array(one.draws) for one in results}
+
+    def single(a, b):
+        # As if each set had been drawn once more for each degree of freedom: the spread of draws, not of their mean.
+        va, vb, n = a.var(ddof=1), b.var(ddof=1), len(a)
+        spread = [np.sqrt(v * n) for v in (va, vb)]
+        return ttest_ind_from_stats(a.mean(), spread[0], n, b.mean(), spread[1], n, equal_var=False).pvalue
+
+    raw = [single(drawn[first, metric], drawn[second, metric]) for first, second, metric in tests]
+    # Holm: a hypothesis falls at level a if each one with a smaller p falls, and its own p is at most a over those that stand.
+    expected = [
+        max(min(1, other * sum(not (one < other) for one in raw)) for other in raw if other <= own) for own in raw
+    ]  # fmt: skip
+    known = {(pair.first, pair.second, metric): p for pair in found.pairs for metric, p in pair.p_values.items()}
+    assert [known[one] for one in tests] == pytest.approx(expected, rel=1e-9)
+
+
+def test_data_sets_are_told_apart_by_name():
+    pool = vg.load(SAMPLE)
+    parts = [pool.take(range(120)), pool.take(range(200, 330))]
+    names = [f"subset of {SAMPLE} {at}" for at in (1, 2)]
+    options = {"metrics": ["token_entropy"], "side": "response"}
+    assert sorted(vg.compare(parts, **options)[0].order) == names
+    assert sorted(vg.compare([pool, parts[0]], **options)[0].order) == [str(SAMPLE), f"subset of {SAMPLE}"]
+    rows = [[{"text": f"{word} {at}"} for at in range(9)] for word in "ab"]
+    assert [one.dataset for one in vg.measure([vg.load(one) for one in rows], "token_entropy")] == [
+        "rows in memory 1",
+        "rows in memory 2",
+    ]
+    assert [one.dataset for one in vg.measure([np.eye(9), np.eye(9)[:5]], "radius")] == ["vectors 1", "vectors 2"]
+    with pytest.raises(vg.DataError, match=r"is given twice\. Give each data set once"):
+        vg.compare([pool, SAMPLE, str(SAMPLE)])
+    with pytest.raises(vg.DataError, match=r"x: 2 data sets have this name.*load\(..., name=...\), or take\(rows, name\)"):
+        vg.measure([vectors(30, 1, 0, "x"), vectors(30, 1, 1, "x")], "radius")
+
+
 def test_two_draws_of_one_source_are_not_told_apart():
     certain = 0
     for seed in range(6):
@@ -275,12 +363,26 @@ def test_the_verdict_by_the_command_line(tmp_path, capsys):
     arguments = ["measure", str(SAMPLE), str(copies), "--metrics", "knn_distance,ngram_ratio", "--side", "response", "--quiet"]
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert "From 8 draws of 150 rows of each" in out
+    assert "8 draws of 150 rows of each were compared" in out
     lines = [line.split() for line in out.splitlines() if line.strip().startswith(("macro", "micro"))]
-    assert [line[:2] for line in lines] == [["macro", "response"], ["micro", "response"]]
-    assert all(line[2] == str(SAMPLE) for line in lines)
+    assert [line[:5] for line in lines] == [[level, "response", str(SAMPLE), ">", str(copies)] for level in ("macro", "micro")]
+    assert [sorted(line[5:]) for line in lines] == [
+        sorted(["none", name, "(1", "of", "1)"]) for name in ("knn_distance", "ngram_ratio")
+    ]
+    target = tmp_path / "out.json"
+    assert main([*arguments, "--json", str(target)]) == 0
+    told = [one["comparisons"][0] for one in json.loads(target.read_text(encoding="utf-8"))]
+    assert {(one["level"], one["verdict"]) for one in told} == {
+        ("macro", "more"),
+        ("macro", "less"),
+        ("micro", "more"),
+        ("micro", "less"),
+    }
+    capsys.readouterr()
+    assert main([*arguments, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(target.read_text(encoding="utf-8"))
     assert main([*arguments, "--no-compare"]) == 0
     assert "more diverse?" not in capsys.readouterr().out
     # Draws that were asked for are those that are compared.
     assert main([*arguments, "--size-matched", "40", "--seeds", "5"]) == 0
-    assert "From 5 draws of 40 rows of each" in capsys.readouterr().out
+    assert "5 draws of 40 rows of each were compared" in capsys.readouterr().out

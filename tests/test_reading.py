@@ -178,7 +178,6 @@ def test_each_data_set_is_read_and_grouped_once(verb, more, spelled, pool, work,
         lambda pool: vg.select(pool, 5, reference=pool),
         lambda pool: vg.measure([pool, pool], "sequence_length", reference=pool),
         lambda pool: vg.diagnose(pool, reference=pool),
-        lambda pool: vg.compare([pool, pool], reference=pool, metrics=["sequence_length"]),
         lambda pool: vg.rarefaction(pool, "token_types", sizes=[5, 10], reference=pool),
     ],
 )

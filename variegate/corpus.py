@@ -64,6 +64,7 @@ class Corpus:
         skipped: the bad rows that were left out.
         given_vectors: (n, d) of any float type for a corpus of vectors.
         vector_storage: "float32" or "float16": how vectors that are made of texts are kept.
+        unnamed: whether nobody named it, neither by a file nor by `name=`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Corpus:
     given_vectors: Vectors | None = None
     multi_turn: int = 0
     vector_storage: str = "float32"
+    unnamed: bool = False
     _views: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -87,14 +89,15 @@ class Corpus:
         return f"Corpus({self.name!r}, {len(self):,} rows, schema {schemas}, sides {', '.join(self.sides)})"
 
     @classmethod
-    def from_vectors(cls, vectors: NDArray[Any], name: str = "vectors") -> Corpus:
-        """Make a corpus of vectors alone, shape (n, d), any float type."""
+    def from_vectors(cls, vectors: NDArray[Any], name: str | None = None) -> Corpus:
+        """Make a corpus of vectors alone, shape (n, d), any float type; "vectors" is its name if None."""
+        unnamed, name = name is None, name or "vectors"
         if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "fiu":
             raise DataError(f"{name}: vectors must be numbers of shape (rows, dimensions), got {vectors.dtype} {vectors.shape}.")
         n = len(vectors)
         origin = np.stack([np.zeros(n, np.int64), np.arange(n)], axis=1)
         kept = vectors if vectors.dtype in (np.float16, np.float64) else np.asarray(vectors, np.float32)
-        return cls(name, [], origin, np.arange(n), {}, given_vectors=kept)
+        return cls(name, [], origin, np.arange(n), {}, given_vectors=kept, unnamed=unnamed)
 
     @property
     def row_count(self) -> int:
@@ -299,12 +302,13 @@ class Corpus:
         return [values[at] for at in order]
 
     def take(self, rows: Sequence[int] | Ints, name: str | None = None) -> Corpus:
-        """Return the corpus of some rows, in the order given; views that were built come along."""
+        """Return the corpus of some rows, in the order given, with the views that were built; "subset of" this without a name."""
         import pyarrow as pa
 
         at = np.asarray(rows, np.int64)
         sides = {side: texts.take(pa.array(at)) for side, texts in self.sides.items()}
-        part = Corpus(name or self.name, self.sources, self.origin[at], self.numbers[at], sides)
+        label = name or f"subset of {self.name}"
+        part = Corpus(label, self.sources, self.origin[at], self.numbers[at], sides, unnamed=name is None)
         part.vector_storage = self.vector_storage
         if self.given_vectors is not None:
             part.given_vectors = self.given_vectors[at]
@@ -387,11 +391,7 @@ def _rows_at(source: Source, positions: Ints) -> Iterable[tuple[int, dict[str, A
 
 
 def same_dimensions(corpus: Corpus, vectors: Vectors, reference: Corpus, against: Vectors) -> None:
-    """Refuse to compare vectors of different embedders.
-
-    Raises:
-        DataError: the two sets of vectors differ in their number of dimensions.
-    """
+    """Raise a DataError where two sets of vectors differ in their number of dimensions: they are of different embedders."""
     if vectors.shape[1] != against.shape[1]:
         raise DataError(
             f"{corpus.name}: has vectors of {vectors.shape[1]} dimensions, but the reference {reference.name} has "

@@ -59,7 +59,7 @@ def load(
         return data
     if isinstance(data, np.ndarray):
         refuse_storage(vector_storage, name or "vectors")
-        return Corpus.from_vectors(data, name or "vectors")
+        return Corpus.from_vectors(data, name)
     several = separate(data)
     if not several:
         raise ParameterError("No data given.")
@@ -68,7 +68,8 @@ def load(
         return Corpus.from_vectors(read_vectors(str(several[0])), name or str(several[0]))
     sources = [source for part in several for source in open_sources(part, schema, columns)]
     label = name or ", ".join(str(part) if is_named(part) else "rows in memory" for part in several)
-    return replace(_read(label, sources, on_bad_row), vector_storage=vector_storage)
+    unnamed = name is None and not any(map(is_named, several))
+    return replace(_read(label, sources, on_bad_row), vector_storage=vector_storage, unnamed=unnamed)
 
 
 def load_each(*data: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from variegate.cli.layout import format_option
 from variegate.cli.options import device_option, memory_option, neighbours_option, side_option, storage_option
 from variegate.cli.reading import STDOUT, Reading, data_options, json_option, write_json
 
@@ -24,6 +25,7 @@ __all__ = ["diagnose_command"]
 @device_option
 @memory_option
 @neighbours_option
+@format_option
 @json_option("what was found")
 @data_options
 def diagnose_command(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from variegate.cli.layout import print_table
 from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.errors import ParameterError
@@ -60,7 +61,6 @@ def ladder_command(
     variegate ladder pool.jsonl --strategies micro,random --levels 0,50,100 --size 1000,2000 --seeds 3 --metrics micro -o ladder
     variegate ladder pool.jsonl --strategies novelselect,micro,random --budget-tokens 1000000,3000000 --side response -o ladder
     """
-    from variegate.cli.tables import print_table
     from variegate.study.ladder import MANIFEST, ladder
 
     steps = [float(level) for level in _numbers(levels, "--levels", float)]

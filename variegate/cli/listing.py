@@ -6,6 +6,8 @@ import json
 
 import click
 
+from variegate.cli.layout import format_option, print_table, table_format
+
 __all__ = ["list_command", "tables"]
 
 Table = tuple[list[str], list[list[str]]]
@@ -54,14 +56,13 @@ def tables() -> dict[str, Table]:
 @click.command("list")
 # Versions of click put other brackets around names of their own making.
 @click.argument("what", required=False, type=click.Choice(KINDS), metavar=f"[{'|'.join(KINDS)}]")
+@format_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def list_command(what: str | None, as_json: bool) -> None:
     """Show what there is: metrics, strategies, embedders, tokenizers, topics, tags, schemas; all of it if none is named."""
-    from variegate.cli.tables import print_table
-
     chosen = {name: table for name, table in tables().items() if what in (None, name)}
-    if as_json:
+    if as_json or table_format() == "json":
         plain = {name: [dict(zip(header, row, strict=True)) for row in rows] for name, (header, rows) in chosen.items()}
         click.echo(json.dumps(plain[what] if what else plain, indent=1, ensure_ascii=False))
         return

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from variegate.cli.layout import format_option
 from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
-from variegate.cli.reading import STDOUT, OutputPath, Reading, data_options, json_option, write_json
+from variegate.cli.reading import STDOUT, OutputPath, Reading, data_options, json_option, json_target, write_json
 from variegate.errors import DataError, ParameterError, VariegateError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
-    from variegate.metrics import Measurement
+    from variegate.metrics import Comparison, Measurement
 
 __all__ = ["measure_command"]
 
@@ -46,6 +46,7 @@ __all__ = ["measure_command"]
 @device_option
 @memory_option
 @neighbours_option
+@format_option
 @json_option("the results")
 @data_options
 def measure_command(
@@ -81,8 +82,10 @@ def measure_command(
     variegate measure subset.jsonl --reference pool.jsonl --side all --json -
     variegate measure pool.jsonl --curve auto --metrics vendi_score,token_types --plot curve.svg
     """
+    from variegate.cli.tables import comparison_table, measurement_table
     from variegate.geometry import sharing
 
+    json_to = json_target(json_to)
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)
@@ -98,18 +101,27 @@ def measure_command(
         "reference": against, "side": side, "embedder": embedder, "tokenizer": tokenizer, "topics": topics, "tags": tags,
         "params": params, "max_pair_rows": max_pair_rows,
     }  # fmt: skip
+    left_out = _LeftOut(metrics, names, reading.quiet)
     with sharing():
         if curve is not None:
-            _curve(corpora, names, sizes, seeds, views, json_to, plot, _left_out(metrics, names))
+            _curve(corpora, names, sizes, seeds, views, json_to, plot, left_out)
             return
-        _warn_of_sizes(corpora, size_matched, compare)
-        results = _measured(corpora, names, size_matched, seeds, views, _left_out(metrics, names))
+        _warn_of_sizes(corpora, size_matched, compare, reading.quiet)
+        results = _measured(corpora, names, size_matched, seeds, views, left_out)
         _report_samples(results, against, reading.quiet)
+        # Said even with --quiet: who acts on the numbers must know.
+        for doubt in dict.fromkeys(doubt for result in results for doubt in result.warnings):
+            say(f"warning: {doubt}")
         if per_sample is not None:
             _write_per_sample(per_sample, corpora[0], side, with_rows, views)
-        _write_results(results, json_to)
-        if compare and len(corpora) > 1 and json_to != STDOUT:
-            _compare(corpora, names, results, size_matched, seeds, views)
+        # The table comes first, so that there is something to read while sets are drawn from and compared.
+        if json_to != STDOUT:
+            measurement_table(results)
+        found = _compared(corpora, names, results, size_matched, seeds, views) if compare and len(corpora) > 1 else []
+        if json_to is not None:
+            write_json([_with_comparisons(result, found) for result in results], json_to, lambda: None)
+        if json_to != STDOUT:
+            comparison_table(found)
 
 
 def _names(metrics: str | None) -> list[str] | None:
@@ -118,20 +130,32 @@ def _names(metrics: str | None) -> list[str] | None:
     return None if metrics is None else [name for part in metrics.split(",") for name in metric_names(part.strip())]
 
 
-def _left_out(metrics: str | None, names: list[str] | None) -> Callable[[str, VariegateError], None] | None:
-    # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
-    if metrics is not None and len(names or []) == len(metrics.split(",")):
-        return None
-    told: set[tuple[str, str]] = set()
+class _LeftOut:
+    """Metrics that the data does not allow: told together, one line a reason."""
 
-    def tell(what: str, error: VariegateError) -> None:
+    def __init__(self, metrics: str | None, names: list[str] | None, quiet: bool) -> None:
+        # Metrics named one by one must all be there; of a group, those that the data does not allow are left out and named.
+        self.tell = None if metrics is not None and len(names or []) == len(metrics.split(",")) else self._add
+        self.quiet = quiet
+        self._by_reason: dict[str, list[str]] = {}
+
+    def _add(self, what: str, error: VariegateError) -> None:
+        metrics = self._by_reason.setdefault(str(error), [])
         # Mostly the same for every side and data set: once is enough.
-        metric = what.partition(",")[0]
-        if (metric, str(error)) not in told:
-            told.add((metric, str(error)))
-            say(f"left out: {what}: {error}")
+        if (metric := what.partition(",")[0]) not in metrics:
+            metrics.append(metric)
 
-    return tell
+    def report(self, nothing_left: bool) -> None:
+        """Say what was left out.
+
+        Raises:
+            DataError: nothing is left.
+        """
+        lines = [f"left out: {', '.join(metrics)}: {reason}" for reason, metrics in self._by_reason.items()]
+        if nothing_left:
+            raise DataError(f"None of the metrics can be computed on this data: {'; '.join(line[10:] for line in lines)}")
+        for line in lines:
+            say(line, self.quiet)
 
 
 def _sizes(curve: str | None) -> list[int] | None:
@@ -169,24 +193,24 @@ def _by_metric(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None, compared: bool) -> None:
+def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None, compared: bool, quiet: bool) -> None:
     sizes = {len(corpus) for corpus in corpora}
     if len(sizes) > 1 and size_matched is None:
         more = " (the comparison below does)" if compared else ""
         say(
             "note: the data sets differ in size, and most metrics depend on it; compare at one size with "
-            f"--size-matched {min(sizes)} --seeds 5{more}"
+            f"--size-matched {min(sizes)} --seeds 5{more}",
+            quiet,
         )
 
 
 def _measured(
-    corpora: list[Corpus], names: Any, size_matched: int | None, seeds: int | None, views: dict[str, Any], left_out: Any
+    corpora: list[Corpus], names: Any, size_matched: int | None, seeds: int | None, views: dict[str, Any], left_out: _LeftOut
 ) -> list[Measurement]:
     from variegate.metrics import measure
 
-    results = measure(corpora, names, size_matched=size_matched, seeds=seeds, on_failure=left_out, **views)
-    if not results:
-        raise DataError("None of the metrics can be computed on this data; the lines above say why.")
+    results = measure(corpora, names, size_matched=size_matched, seeds=seeds, on_failure=left_out.tell, **views)
+    left_out.report(nothing_left=not results)
     return results
 
 
@@ -197,37 +221,38 @@ def _report_samples(results: list[Measurement], against: Corpus | None, quiet: b
         if "sampled_from" in result.params:
             total = result.params["sampled_from"]
             say(
-                f"note: {result.metric}, {result.side} side of {result.dataset}: {result.n:,} of {total:,} rows (--max-pair-rows)"
+                f"note: {result.metric}, {result.side} side of {result.dataset}: {result.n:,} of {total:,} rows "
+                "(--max-pair-rows)",
+                quiet,
             )
 
 
-def _write_results(results: list[Measurement], json_to: Path | None) -> None:
-    from variegate.cli.tables import measurement_table
+def _with_comparisons(result: Measurement, found: list[Comparison]) -> dict[str, Any]:
+    """Return a result as JSON, with what it says of its data set beside the others."""
+    beside = [
+        one for comparison in found if comparison.side == result.side for one in comparison.of(result.dataset, result.metric)
+    ]
+    return {**result.as_dict(), **({"comparisons": beside} if beside else {})}
 
-    write_json([result.as_dict() for result in results], json_to, lambda: measurement_table(results))
 
-
-def _compare(
+def _compared(
     corpora: list[Corpus],
     names: list[str] | None,
     results: list[Measurement],
     size_matched: int | None,
     seeds: int | None,
     views: dict[str, Any],
-) -> None:
-    from variegate.cli.tables import comparison_table
+) -> list[Comparison]:
     from variegate.metrics import compare, comparisons, panel
 
     asked = [name for name in panel(views["reference"] is not None) if names is None or name in names] or names
     try:
         if size_matched is not None and seeds is not None and seeds > 2:
-            found = comparisons([result for result in results if result.metric in (asked or [])])
-        else:
-            found = compare(corpora, metrics=asked, **views)
+            return comparisons([result for result in results if result.metric in (asked or [])])
+        return compare(corpora, metrics=asked, **views)
     except DataError as error:
         say(f"no comparison: {error}")
-        return
-    comparison_table(found)
+        return []
 
 
 def _curve(
@@ -238,15 +263,14 @@ def _curve(
     views: dict[str, Any],
     json_to: Path | None,
     plot: Path | None,
-    left_out: Any,
+    left_out: _LeftOut,
 ) -> None:
     from variegate.cli.tables import curve_table
     from variegate.metrics import rarefaction
     from variegate.storage import whole_file
 
-    results = rarefaction(corpora, names, sizes=sizes, seeds=seeds or 5, on_failure=left_out, **views)
-    if not results:
-        raise DataError("None of the metrics can be computed on this data; the lines above say why.")
+    results = rarefaction(corpora, names, sizes=sizes, seeds=seeds or 5, on_failure=left_out.tell, **views)
+    left_out.report(nothing_left=not results)
     if plot is not None:
         from variegate.report.curves import plot_curves
 

@@ -101,7 +101,7 @@ def pairs(text: str | None, option: str) -> dict[str, str] | None:
 
 
 def values(settings: Iterable[str]) -> dict[str, Any]:
-    """Read KEY=VALUE settings; numbers, true, false and null mean what they mean in JSON, inf is infinity."""
+    """Read KEY=VALUE settings; true, false and null mean what they mean in JSON, and .5 or inf are numbers too."""
     found: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -110,5 +110,17 @@ def values(settings: Iterable[str]) -> dict[str, Any]:
         try:
             found[key] = json.loads(text)
         except ValueError:
-            found[key] = float("inf") if text.lower() in ("inf", "infinity") else text
+            found[key] = _number(text)
     return found
+
+
+def _number(text: str) -> float | str:
+    """Return a number that JSON has no spelling for, such as .5 or inf; what is no number stays a text."""
+    # As Python reads them, "1_000" and "nan" are numbers too; nobody means these.
+    plain = text.strip().lower().lstrip("+-")
+    if not (plain[:1].isdigit() or plain[:1] == "." or plain in ("inf", "infinity")) or "_" in plain:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from variegate.cli.layout import table_format
 from variegate.cli.options import pairs, say
 from variegate.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
 
-__all__ = ["FOLDER", "OutputPath", "Reading", "data_options", "json_option", "write_json"]
+__all__ = ["FOLDER", "OutputPath", "Reading", "data_options", "json_option", "json_target", "write_json"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -186,10 +187,16 @@ def json_option(text: str) -> Callable[[Command], Command]:
     return click.option("--json", "json_to", type=OutputPath(), metavar="FILE|-", help=f"Write {text} as JSON; - is stdout.")
 
 
+def json_target(to: Path | None) -> Path | None:
+    """Return where JSON goes: what --json says, else stdout where --format json was asked for."""
+    return STDOUT if to is None and table_format() == "json" else to
+
+
 def write_json(found: Any, to: Path | None, show: Callable[[], None]) -> None:
     """Write results as JSON where that was asked for, and show them to a person unless they went to stdout."""
     from variegate.storage import as_json, whole_file
 
+    to = json_target(to)
     text = as_json(found, indent=1)
     if to == STDOUT:
         click.echo(text, nl=False)
@@ -239,7 +246,7 @@ def data_options(command: Command) -> Command:
     wrapped: Any = packed
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
-        click.option("--quiet", is_flag=True, help="No report of what was read, no progress."),
+        click.option("-q", "--quiet", is_flag=True, help="No report of what was read, no notes, no progress."),
         click.option(
             "--cache", metavar="DIR|off", help="Where derived data is kept. [default: $VARIEGATE_CACHE or the user's cache]"
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from variegate.cli.layout import format_option, print_table
 from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["simulate_command"]
     help="How points become vectors: on a cap of the sphere, or as 256 features, of which far ones are orthogonal.",
 )  # fmt: skip
 @click.option("--plot", type=OutputPath(), metavar="FILE", help="Draw the sets and the agreements as .svg, .png or .pdf.")
+@format_option
 @json_option("the agreements")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -80,7 +82,6 @@ def _check_outputs(json_to: Path | None, plot: Path | None, quiet: bool) -> None
 
 
 def _show(found: Simulation) -> None:
-    from variegate.cli.tables import print_table
     from variegate.study.simulation.scenarios import SCENARIOS
 
     columns = _columns(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say
 from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
 from variegate.errors import DataError
@@ -31,6 +32,7 @@ SHOWN = 10
 @click.option("--only", metavar="STAGE", help="One stage: subsets, measures, train, evaluate or correlate.")
 @click.option("--shard", default="1/1", show_default=True, metavar="I/N", help="Do the I-th of N shares, for N jobs at once.")
 @click.option("--report", type=OutputPath(), metavar="FILE", help="Where the page goes. [default: DIR/page.html]")
+@format_option
 @json_option("what was found")
 @click.option("--quiet", is_flag=True, help="No progress and no notes.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -96,7 +98,6 @@ def study_command(
 
 
 def _show_plan(study: str, output: Path | None, share: tuple[int, int], json_to: Path | None) -> None:
-    from variegate.cli.tables import print_table
     from variegate.study.conduct import plan_study
     from variegate.study.cost import cost_of
 
@@ -167,8 +168,6 @@ def _show(found: Conducted) -> None:
 
 
 def _show_findings(one: Findings) -> None:
-    from variegate.cli.tables import print_table
-
     if not one.arms:
         raise DataError("There are no runs to compare.")
     what = f"{one.amount}, {one.family}: {len(one.runs):,} runs of {len({run.subset for run in one.runs}):,} subsets"
@@ -190,8 +189,6 @@ def _show_findings(one: Findings) -> None:
 
 
 def _show_correlations(table: Correlations, what: str) -> None:
-    from variegate.cli.tables import print_table
-
     rows = []
     for row in table.rows[:SHOWN]:
         interval = "" if row.mean.interval is None else f"{row.mean.interval[0]:.2f} to {row.mean.interval[1]:.2f}"

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from variegate.cli.layout import print_table, table_format
+
 if TYPE_CHECKING:
     from variegate.metrics import Comparison, Diagnosis, Measurement
+    from variegate.metrics.compare import Pair
 
-__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table", "print_table"]
-
-# Wide enough that a table sent to a file is never folded.
-WIDE = 500
-
-
-def print_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    numbers_from: int | None = None,
-    title: str | None = None,
-    breaks: Sequence[int] = (),
-) -> None:
-    """Print a table on stdout; columns from `numbers_from` on are set flush right, `breaks` are rows to leave a gap before."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for at, name in enumerate(header):
-        right = numbers_from is not None and at >= numbers_from
-        table.add_column(Text(name), justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for at, row in enumerate(rows):
-        if at in breaks:
-            table.add_row()
-        # Names come from the data's files: brackets in them are no markup.
-        table.add_row(*map(Text, row))
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
-    if title is not None:
-        console.print(title)
-    console.print(table)
+__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table"]
 
 
 def measurement_table(results: Sequence[Measurement]) -> None:
     """Print one row per metric; one column per side of one data set, or per data set (and a row per side)."""
+    if table_format() == "csv":
+        _long_table(results)
+        return
     names = list(dict.fromkeys(result.dataset for result in results))
     sides = list(dict.fromkeys(result.side for result in results))
     by_side = len(names) == 1 and len(sides) > 1
@@ -79,22 +53,52 @@ def measurement_table(results: Sequence[Measurement]) -> None:
         print_table(["metric", "side", *names], [samples, *rows], numbers_from=2, breaks=breaks)
 
 
+def _long_table(results: Sequence[Measurement]) -> None:
+    """Print a row for each value, with all its digits, for programs."""
+    header = ["dataset", "side", "metric", "value", "low", "high", "n"]
+    rows = []
+    for one in results:
+        low, high = map(repr, one.interval) if one.interval is not None else ("", "")
+        rows.append([one.dataset, one.side, one.metric, repr(one.value), low, high, str(one.n)])
+    print_table(header, rows, numbers_from=3)
+
+
 def comparison_table(found: Sequence[Comparison]) -> None:
-    """Print which data set is more diverse, by level and side."""
+    """Print which data set is more diverse, by level and side: which metrics say so, or each two of more than two sets."""
     if not found:
         return
-    rows = [
-        [
-            one.level, one.side, " > ".join(one.order) if one.certain else f"undecided ({' > '.join(one.order)})",
-            f"{len(one.agreeing)} of {len(one.metrics)}", f"{len(one.certain)} of {len(one.metrics)}",
-        ]
-        for one in found
-    ]  # fmt: skip
     title = (
-        f"Which is more diverse? From {found[0].draws} draws of {found[0].n:,} rows of each: by how many metrics the first "
-        "leads, and\nby how many of them beyond chance (95 %)."
+        f"Which is more diverse? {found[0].draws} draws of {found[0].n:,} rows of each were compared. A set is more diverse on a "
+        "level\nwhere a metric says so beyond chance and none says the contrary. Metrics that disagree make it mixed."
     )
-    print_table(["level", "side", "more diverse", "leads by", "beyond chance"], rows, title=title)
+    sets = sorted(found[0].order)
+    if len(sets) == 2:
+        both = [(sets[0], sets[1]), (sets[1], sets[0])]
+        rows = [[one.level, one.side, _verdict(one), *(_metrics(one.pair(*two).more, one) for two in both)] for one in found]
+        print_table(["level", "side", "verdict", *(f"{name} leads by" for name in sets)], rows, title=title)
+        return
+    rows = [
+        [one.level, one.side, name, *("" if name == other else _beside(one.pair(name, other)) for other in sets)]
+        for one in found
+        for name in one.order
+    ]
+    header = ["level", "side", "a set", *(f"beside {name}" for name in sets)]
+    print_table(header, rows, title=title, breaks=range(len(sets), len(rows), len(sets)))
+
+
+def _beside(pair: Pair) -> str:
+    if pair.verdict == "mixed":
+        return f"mixed: more by {', '.join(pair.more)}, less by {', '.join(pair.less)}"
+    return {"more": "more diverse", "less": "less diverse"}.get(pair.verdict, pair.verdict)
+
+
+def _verdict(found: Comparison) -> str:
+    (pair,) = found.pairs
+    return {"more": f"{pair.first} > {pair.second}", "less": f"{pair.second} > {pair.first}"}.get(pair.verdict, pair.verdict)
+
+
+def _metrics(names: Sequence[str], found: Comparison) -> str:
+    return f"{', '.join(names)} ({len(names)} of {len(found.metrics)})" if names else "none"
 
 
 def curve_table(results: Sequence[Measurement]) -> None:

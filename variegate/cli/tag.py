@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say, side_option
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.cli.views import cache_in_use
@@ -28,6 +29,7 @@ RowTags = list[list[str] | None]
 @click.argument("pool")
 @click.option("--tags", required=True, help="What makes the tags (variegate list tags), e.g. llm:MODEL@http://HOST/v1.")
 @side_option()
+@format_option
 @click.option("--dry-run", is_flag=True, help="Only count what a model would be asked, and ask nothing.")
 @click.option("--limit-requests", type=click.IntRange(1), metavar="N", help="Ask a model for N texts at most, then stop.")
 @click.option(
@@ -124,13 +126,11 @@ def _tags(corpus: Corpus, side: Side, tags: str, dry_run: bool, limit_requests: 
 def _table(corpus: Corpus, side: str, found: RowTags, top: int) -> None:
     from collections import Counter
 
-    from variegate.cli.tables import print_table
-
     counts = Counter(tag for row in found for tag in row or [])
     tagged = sum(bool(row) for row in found)
     each = f", {sum(counts.values()) / tagged:.2g} a row" if tagged else ""
-    click.echo(f"{corpus.name}, {side}: {tagged:,} of {len(found):,} rows have tags, {len(counts):,} different ones{each}")
+    title = f"{corpus.name}, {side}: {tagged:,} of {len(found):,} rows have tags, {len(counts):,} different ones{each}"
     # By name where the counts are the same, so that the table does not depend on the order of the rows.
     shown = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
-    if shown:
-        print_table(["tag", "rows", "share"], [[tag, f"{n:,}", f"{100 * n / len(found):.2g} %"] for tag, n in shown], 1)
+    rows = [[tag, f"{n:,}", f"{100 * n / len(found):.2g} %"] for tag, n in shown]
+    print_table(["tag", "rows", "share"], rows, numbers_from=1, title=title)

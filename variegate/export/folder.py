@@ -61,7 +61,7 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
     draws = [np.sort(generator.choice(len(corpus), n, replace=False)) for _ in range(CARD_DRAWS)]
     # One corpus of all rows that are looked at: its views are made once, and no more of the pool than that.
     rows = np.unique(np.concatenate([subset, *draws]))
-    seen = corpus.take(rows)
+    seen = corpus.take(rows, corpus.name)
     specs = [spec for name in names for spec in metric_specs(name)]
     if "embedder" in views:
         views["embedder"] = settled(views["embedder"], [corpus])
@@ -74,7 +74,7 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
 
     for part in (subset, *draws):
         found = measure(
-            seen.take(np.searchsorted(rows, part)), list(names), side=side, on_failure=fail, **views,
+            seen.take(np.searchsorted(rows, part), corpus.name), list(names), side=side, on_failure=fail, **views,
         )  # fmt: skip
         for one in found:
             values.setdefault(one.metric, []).append(one.value)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from variegate.corpus import Corpus
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, ParameterError, VariegateError, bad_parameter, check_options
 from variegate.geometry import sharing
 from variegate.loading import load_each, separate
+from variegate.metrics.doubts import doubts_of_sets, doubts_of_vectors
 from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, Draws, Settings, measure_side, naming
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_specs
@@ -39,7 +41,8 @@ def measure(
     """Measure one data set, or several side by side.
 
     Args:
-        data: a corpus, an array of shape (n, d), a `datasets.Dataset`, a path, or a list of these.
+        data: a corpus, an array of shape (n, d), a `datasets.Dataset`, a path, or a list of these. Sets that were given no
+            name, such as parts of one corpus, are numbered in the results where their names are the same.
         metrics: names ("novelsum", "knn_distance@10"), group names ("embedding", "lexical", "label", "macro", "meso", "micro",
             "all"), functions of the vectors, or `MetricSpec`s; all that the data allows if None.
         reference: data set in which densities and frequency bands are taken, on which clusters and tags are fitted, and which
@@ -62,6 +65,7 @@ def measure(
         One measurement per data set, side and metric, in that order.
     """
     *corpora, against = load_each(*separate(data), reference)
+    labels = _labels(corpora)
     for name, value, lowest in (("size_matched", size_matched, 1), ("seeds", seeds, 1), ("max_pair_rows", max_pair_rows, 0)):
         if value is not None and value < lowest:
             raise bad_parameter(name, "measure", f"an int of at least {lowest}", value)
@@ -75,22 +79,56 @@ def measure(
         check_options(name, spec.defaults, given[name])
     results = []
     with sharing():
-        for corpus in corpora:
+        for label, corpus in zip(labels, corpora, strict=True):
             if size_matched is not None and size_matched > len(corpus):
                 raise DataError(
-                    f"{corpus.name}: has {len(corpus)} rows, fewer than the {size_matched} asked for. Choose a size that "
+                    f"{label}: has {len(corpus)} rows, fewer than the {size_matched} asked for. Choose a size that "
                     "every data set has."
                 )
             specs = _specs(metrics, corpus)
             for one in sides_of(side, corpus):
 
-                def fail(name: str, error: DataError, corpus: Corpus = corpus, one: Side = one) -> None:
+                def fail(name: str, error: DataError, label: str = label, one: Side = one) -> None:
                     if on_failure is None:
-                        raise naming(corpus.name, error) from None
-                    on_failure(f"{name}, {one} side of {corpus.name}", error)
+                        raise naming(label, error) from None
+                    on_failure(f"{name}, {one} side of {label}", error)
 
-                results += measure_side(corpus, against, one, specs, given, settings, Draws(size_matched, seeds), fail)
-    return results
+                found = measure_side(corpus, against, one, specs, given, settings, Draws(size_matched, seeds), fail)
+                vectors = {spec.name for spec in specs if spec.view == "vectors"}
+                doubts = doubts_of_vectors(corpus, one, settings) if any(each.metric in vectors for each in found) else ()
+                results += [
+                    replace(result, dataset=label, warnings=doubts if result.metric in vectors else ()) for result in found
+                ]
+    return _with_doubts_of_sets(results, corpora if against is None else [*corpora, against])
+
+
+def _with_doubts_of_sets(results: list[Measurement], corpora: Sequence[Corpus]) -> list[Measurement]:
+    """Add to each result why its set does not compare with the others."""
+    distinct = list({id(one): one for one in corpora}.values())
+    sides = {result.side for result in results} if len(distinct) > 1 else set()
+    doubts = {side: doubts_of_sets(distinct, cast(Side, side)) for side in sides}
+    return [replace(result, warnings=(*result.warnings, *doubts.get(result.side, ()))) for result in results]
+
+
+def _labels(corpora: Sequence[Corpus]) -> list[str]:
+    """Return names that tell data sets apart: those that got theirs from us are numbered where they are the same.
+
+    Raises:
+        DataError: two data sets have one name that the caller gave them.
+    """
+    alike: dict[str, list[Corpus]] = {}
+    for corpus in corpora:
+        same = alike.setdefault(corpus.name, [])
+        if not any(one is corpus for one in same):
+            same.append(corpus)
+    for name, same in alike.items():
+        if len(same) > 1 and not all(one.unnamed for one in same):
+            raise DataError(
+                f"{name}: {len(same)} data sets have this name, so nobody could tell which one a number is of. "
+                "Give them names: load(..., name=...), or take(rows, name)."
+            )
+    numbers = {id(one): at for same in alike.values() for at, one in enumerate(same, 1)}
+    return [one.name if len(alike[one.name]) == 1 else f"{one.name} {numbers[id(one)]}" for one in corpora]
 
 
 def sides_of(side: str, corpus: Corpus) -> Sequence[Side]:

@@ -89,6 +89,7 @@ class Measurement:
         seeds: number of seeds; None without.
         higher_is_more_diverse: which way the metric points.
         draws: the value of each draw, in the order of seeds; one value without.
+        warnings: why the value should be doubted, in sentences; mostly empty.
     """
 
     dataset: str
@@ -102,6 +103,7 @@ class Measurement:
     seeds: int | None = None
     higher_is_more_diverse: bool = field(default=True, compare=False)
     draws: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object that `measure --json` writes."""
@@ -117,4 +119,6 @@ class Measurement:
         if self.interval is not None:
             plain["interval"] = list(self.interval)
             plain["seeds"] = self.seeds
+        if self.warnings:
+            plain["warnings"] = list(self.warnings)
         return plain

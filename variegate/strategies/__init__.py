@@ -98,7 +98,7 @@ def select(
         raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
     _refuse_what_is_not_taken(spec, against, quality, limits)
     kept = limits.kept(corpus)
-    part = corpus if len(kept) == len(corpus) else corpus.take(kept)
+    part = corpus if len(kept) == len(corpus) else corpus.take(kept, corpus.name)
     if target is corpus:
         limits = replace(limits, match_length=part)
     arguments = dict(params)
