@@ -314,6 +314,29 @@ class TestModels:
         assert np.abs(corpus_of(TEXTS, tmp_path).vectors(embedder=f"hf:{llama}") - x).max() > 1e-3
 
     @pytest.mark.parametrize("form", ["{}", "hf:{}"])
+    def test_weights_in_a_pickle_are_refused(self, form, llama, tmp_path):
+        import torch
+        from safetensors.torch import load_file
+
+        weights = Path(llama) / "model.safetensors"
+        torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
+        weights.unlink()
+        with pytest.raises(vg.DataError, match=r"Only weights in safetensors are read: .* save_pretrained\(\)"):
+            corpus_of(TEXTS, tmp_path).vectors(embedder=form.format(llama))
+
+    @pytest.mark.parametrize("form", ["{}", "hf:{}"])
+    def test_code_of_a_model_is_never_run(self, form, llama, tmp_path, monkeypatch):
+        folder = Path(llama)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config |= {"model_type": "strange", "auto_map": {name: f"code.{name}" for name in ("AutoConfig", "AutoModel")}}
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        (folder / "code.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\n", encoding="utf-8")
+        monkeypatch.setattr("builtins.input", lambda *_: "y")
+        with pytest.raises(vg.DataError, match=r"brings code of its own, which is not run here|no model could be loaded"):
+            corpus_of(TEXTS, tmp_path).vectors(embedder=form.format(llama))
+        assert not (tmp_path / "was run").exists()
+
+    @pytest.mark.parametrize("form", ["{}", "hf:{}"])
     @pytest.mark.parametrize("what", ["empty folder", "damaged weights", "file"])
     def test_a_folder_without_a_model_is_an_error(self, what, form, llama, tmp_path):
         path = Path(llama)

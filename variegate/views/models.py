@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from variegate.errors import DataError, VariegateError, missing_extra
 from variegate.views.embedder import Embedder, model_revision
 
-__all__ = ["best_device", "hidden_state_embedder", "not_loaded", "sentence_embedder"]
+__all__ = ["NO_CODE", "SAFE", "best_device", "hidden_state_embedder", "not_loaded", "sentence_embedder"]
 
 Vectors = NDArray[np.float32]
 
@@ -19,6 +19,10 @@ SHARD_ROWS = 2048
 BATCH_ROWS = 32
 # Yang et al. 2025 embed the first 256 tokens of a sample.
 MAX_TOKENS = 256
+# A model's own code is never run, and nobody is asked about it. Weights are read from safetensors alone: other files are
+# pickles, which may hold code as well.
+NO_CODE = {"trust_remote_code": False}
+SAFE = {**NO_CODE, "use_safetensors": True}
 
 
 def _revision(name: str) -> str:
@@ -31,7 +35,18 @@ def _revision(name: str) -> str:
 def not_loaded(name: str, error: Exception) -> VariegateError:
     """Build the error for a model that cannot be loaded."""
     first = (str(error).splitlines() or [""])[0]
-    return DataError(f"{name}: no model could be loaded from this name or path ({type(error).__name__}: {first}).")
+    return DataError(
+        f"{name}: no model could be loaded from this name or path ({type(error).__name__}: {first}). {way_out(first)}".rstrip()
+    )
+
+
+def way_out(message: str) -> str:
+    """Return what to do about a library's message, where that is known."""
+    if "safetensors" in message:
+        return "Only weights in safetensors are read: load the model where you trust it, and save it with save_pretrained()."
+    if "trust_remote_code" in message or "remote code" in message:
+        return "The model brings code of its own, which is not run here. Choose a model that transformers knows."
+    return ""
 
 
 def best_device() -> str:
@@ -54,7 +69,7 @@ def sentence_embedder(name: str) -> Embedder:
         except ImportError:
             raise missing_extra("sentence-transformers", "models", f"The embedder {name!r}") from None
         try:
-            return SentenceTransformer(name, device=best_device())
+            return SentenceTransformer(name, device=best_device(), **NO_CODE, model_kwargs={"use_safetensors": True})
         except Exception as error:
             raise not_loaded(name, error) from error
 
@@ -78,8 +93,8 @@ def hidden_state_embedder(name: str) -> Embedder:
             raise missing_extra("transformers", "models", f"The embedder 'hf:{name}'") from None
         try:
             # Padding on the right: a causal model's states then do not depend on the other texts of the batch.
-            tokenizer = AutoTokenizer.from_pretrained(name, padding_side="right", truncation_side="right")
-            model = AutoModel.from_pretrained(name, dtype="auto").eval().to(best_device())
+            tokenizer = AutoTokenizer.from_pretrained(name, padding_side="right", truncation_side="right", **NO_CODE)
+            model = AutoModel.from_pretrained(name, dtype="auto", **SAFE).eval().to(best_device())
         except Exception as error:
             raise not_loaded(name, error) from error
         if tokenizer.pad_token is None:

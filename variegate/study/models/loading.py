@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from variegate.errors import DataError, ParameterError, missing_extra
+from variegate.views.models import NO_CODE, SAFE, way_out
 
 __all__ = [
     "DEVICES",
@@ -102,7 +103,7 @@ def load_tokenizer(name: str) -> Any:
     """
     transformers = _transformers(f"The model {name!r}")
     try:
-        return transformers.AutoTokenizer.from_pretrained(name)
+        return transformers.AutoTokenizer.from_pretrained(name, **NO_CODE)
     except Exception as error:
         raise _not_loaded(name, "tokenizer", error) from error
 
@@ -120,7 +121,7 @@ def load_model(name: str, dtype: str = "float32") -> Any:
     transformers = _transformers(f"The model {name!r}")
     try:
         with quiet():
-            return transformers.AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
+            return transformers.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, **SAFE)
     except Exception as error:
         raise _not_loaded(name, "causal language model", error) from error
 
@@ -129,7 +130,7 @@ def saved_dtype(name: str) -> str:
     """Return the type of the weights as a model was saved: "float32" or "bfloat16"; others count as float32."""
     transformers = _transformers(f"The model {name!r}")
     try:
-        config = transformers.AutoConfig.from_pretrained(name)
+        config = transformers.AutoConfig.from_pretrained(name, **NO_CODE)
     except Exception as error:
         raise _not_loaded(name, "configuration", error) from error
     found = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
@@ -138,7 +139,9 @@ def saved_dtype(name: str) -> str:
 
 def _not_loaded(name: str, what: str, error: Exception) -> DataError:
     first = (str(error).splitlines() or [""])[0]
-    return DataError(f"{name}: no {what} could be loaded from this name or path ({type(error).__name__}: {first}).")
+    return DataError(
+        f"{name}: no {what} could be loaded from this name or path ({type(error).__name__}: {first}). {way_out(first)}".rstrip()
+    )
 
 
 def answer_losses(model: Any, inner: Any, given: dict[str, Any], labels: Any) -> Any:

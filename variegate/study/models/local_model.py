@@ -14,7 +14,7 @@ from variegate.progress import track
 from variegate.views.answers import Answers, answer_key
 from variegate.views.chat import Message
 from variegate.views.client import first_line
-from variegate.views.models import best_device, not_loaded
+from variegate.views.models import NO_CODE, SAFE, best_device, not_loaded
 
 __all__ = ["FAILED", "LocalModel", "in_one", "stop_tokens"]
 
@@ -163,7 +163,7 @@ class LocalModel:
         except ImportError:
             raise missing_extra("transformers", "models", f"The model {self.name!r}") from None
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.name)
+            tokenizer = AutoTokenizer.from_pretrained(self.name, **NO_CODE)
         except Exception as error:
             raise not_loaded(self.name, error) from error
         if self.chat_template is not None:
@@ -191,7 +191,7 @@ class LocalModel:
         from transformers import AutoModelForCausalLM, GenerationConfig
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(self.name, dtype="auto").eval()
+            model = AutoModelForCausalLM.from_pretrained(self.name, dtype="auto", **SAFE).eval()
             model.to(self.device or best_device())
         except Exception as error:
             raise not_loaded(self.name, error) from error
