@@ -18,7 +18,7 @@ import pytest
 
 import variegate as vg
 from tests.conftest import SAMPLE, needs
-from variegate.views import embed, endpoint, models, tokens
+from variegate.views import embed, embedder, endpoint, models, tokens
 
 TEXTS = [
     "The cat sat on the mat.",
@@ -305,9 +305,9 @@ class TestModels:
             np.testing.assert_array_equal(corpus_of(TEXTS, tmp_path).vectors(embedder=name), first[name])
 
     def test_another_model_under_the_same_path_is_another_key(self, llama, tmp_path):
-        before = embed.model_revision(llama)
+        before = embedder.model_revision(llama)
         os.utime(Path(llama) / "model.safetensors", ns=(1, 1))
-        assert embed.model_revision(llama) != before
+        assert embedder.model_revision(llama) != before
         x = np.array(corpus_of(TEXTS, tmp_path).vectors(embedder=f"hf:{llama}"))
         models.hidden_state_embedder.cache_clear()
         tiny_llama(Path(llama), WORDS[::-1], unk_token="<unk>", eos_token="</s>")

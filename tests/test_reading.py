@@ -17,7 +17,7 @@ from variegate.choices import Choice, chosen
 from variegate.cli import VERBS, cli, reading
 from variegate.cli.reading import OutputPath
 from variegate.geometry import active_device, asked_for, duplicates, memory_allowed
-from variegate.geometry.neighbours import nearest as neighbours
+from variegate.geometry.density import density as plain_density
 from variegate.progress import announce, track
 from variegate.views.cache import cache_root
 
@@ -191,11 +191,10 @@ def test_a_pool_that_is_its_own_reference_saves_half_of_the_products(monkeypatch
     """Picks are the same as without; what is new is that the points are known to be the queries."""
     x = np.random.default_rng(0).normal(size=(300, 5))
     known = []
-    density = neighbours.density
 
     def watched(*arguments, points_at=None, **options):
         known.append(points_at is not None)
-        return density(*arguments, points_at=points_at, **options)
+        return plain_density(*arguments, points_at=points_at, **options)
 
     monkeypatch.setattr("variegate.strategies.novelselect.strategy.density", watched)
     picks = [vg.select(x, 20, reference=reference).indices.tolist() for reference in (None, x, x.copy())]

@@ -18,7 +18,7 @@ RECORD = ".selection.json"
 
 def record_path(output: Path) -> Path:
     """Return where the record of a file of rows lies: beside it."""
-    return output.with_name(output.name + RECORD)
+    return output.parent / f"{output.name}{RECORD}"
 
 
 def selection_record(corpus: Corpus, selection: Selection, tokenizer: str = "llama2") -> dict[str, Any]:
