@@ -2,7 +2,7 @@
 
 Usage: embedders.py DATA ... [--embedders static,lsa] [--sides both,instruction,response] [--rows N] [--label FIELD] [--neighbours K]
 [--few DATA] [--few-rows M] [--fit data|rows] [--set LEFT=0.1,...]. N rows of each data set are drawn with a fixed seed, and M of the
-set --few are put among them. --fit says what lsa is fitted on; --set changes the settings of variegate.views.lsa_fit (and LONGEST,
+set --few are put among them. --fit says what lsa is fitted on; --set changes the settings of variegate.views.lsa.fit (and LONGEST,
 the longest n-gram). A path of a sentence-transformers model is an embedder too.
 """
 
@@ -17,8 +17,9 @@ import numpy as np
 
 import variegate as vg
 from variegate.geometry import near_duplicates, unit_rows
-from variegate.views import lsa_fit, lsa_grams
-from variegate.views.lsa import is_lsa, settled
+from variegate.views.lsa import fit as lsa_fit
+from variegate.views.lsa import grams as lsa_grams
+from variegate.views.lsa.names import is_lsa, settled
 
 BLOCK = 1000
 # Texts that are changed, and how long they are at least, in characters.

@@ -16,7 +16,9 @@ import pytest
 from tests.chat_server import ChatServer
 from variegate import progress
 from variegate.choices import from_defaults
-from variegate.views import answers, asking, cache
+from variegate.views import cache
+from variegate.views.asking import answers
+from variegate.views.asking import questions as asking
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

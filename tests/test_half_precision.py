@@ -18,9 +18,9 @@ from variegate.metrics import METRICS, sample_scores
 from variegate.strategies import STRATEGIES
 from variegate.strategies.room import Room
 from variegate.views.cache import cache_root
-from variegate.views.clusters import cluster_labels
 from variegate.views.density_clusters import _different
 from variegate.views.precision import in_half_precision
+from variegate.views.topics import cluster_labels
 
 HALF = np.float16
 OVER_VECTORS = [

@@ -21,8 +21,9 @@ from variegate.study.evaluation.judge import Judge, Verdicts, compare
 from variegate.study.evaluation.judge_request import RULES, Template, messages_of, read_verdict
 from variegate.study.evaluation.prompts import Prompt
 from variegate.study.evaluation.replies import Replies, reference_replies
-from variegate.views import asking, chat
-from variegate.views.chat import Unusable
+from variegate.views.asking import chat
+from variegate.views.asking import questions as asking
+from variegate.views.asking.chat import Unusable
 
 RUN, OTHER = "the run says", "the reference says"
 

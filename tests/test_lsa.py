@@ -22,9 +22,12 @@ from variegate.export.folder import figures
 from variegate.metrics import sample_scores
 from variegate.study.identity import known_by, located_view
 from variegate.study.ladder import ladder
-from variegate.views import embed, lsa, lsa_fit, lsa_grams
-from variegate.views.lsa import fit_lsa
-from variegate.views.lsa_fit import load_fit
+from variegate.views import embed
+from variegate.views.lsa import fit as lsa_fit
+from variegate.views.lsa import grams as lsa_grams
+from variegate.views.lsa import names as lsa
+from variegate.views.lsa.fit import load_fit
+from variegate.views.lsa.names import fit_lsa
 from variegate.views.tokens import Tokens
 
 # A stand-in for the words of a few trades, so that texts have something in common.

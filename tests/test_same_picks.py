@@ -24,8 +24,8 @@ from tests.conftest import SAMPLE
 from variegate.metrics import METRICS
 from variegate.strategies import STRATEGIES
 from variegate.strategies.room import Room
-from variegate.views.clusters import cluster_labels
 from variegate.views.tokens import Tokens
+from variegate.views.topics import cluster_labels
 
 RNG = np.random.default_rng
 BLOCKS = re.compile(r"(^|_)(ROWS|BLOCK|BATCH|MANY|POINTS?|PAIRS|COLUMNS|BYTES)$")

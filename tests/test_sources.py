@@ -592,8 +592,8 @@ def test_a_part_takes_its_views_along(monkeypatch):
     with pytest.raises(AssertionError, match="built anew"):
         part.vectors("instruction")
     tags, topics = pool.tags("both", "keyphrases", pool), pool.topics("both", "kmeans:9", "static", pool)
-    monkeypatch.setattr("variegate.views.keyphrases.keyphrase_tags", refuse)
-    monkeypatch.setattr("variegate.views.clusters.cluster_labels", refuse)
+    monkeypatch.setattr("variegate.views.tags.keyphrases.keyphrase_tags", refuse)
+    monkeypatch.setattr("variegate.views.topics.cluster_labels", refuse)
     part = pool.take(rows)
     assert part.topics("both", "kmeans:9", "static", pool).tolist() == topics[rows].tolist()
     assert [part.tags("both", "keyphrases", pool)[at].tolist() for at in range(4)] == [tags[row].tolist() for row in rows]

@@ -10,9 +10,9 @@ import pytest
 
 import variegate as vg
 from tests.conftest import SAMPLE, SHARED
-from variegate.views import tag_names
-from variegate.views.tag_names import SIMILARITY, fit_names, same_spelling, spelled
-from variegate.views.tags import column_tags, normalized, tags_of_rows
+from variegate.views.tags import names as tag_names
+from variegate.views.tags.names import SIMILARITY, fit_names, same_spelling, spelled
+from variegate.views.tags.tags import column_tags, normalized, tags_of_rows
 
 
 def names(tags):

@@ -18,10 +18,13 @@ import pytest
 import variegate as vg
 from tests.chat_server import BAD_ANSWERS, completion, tags_for, text_to_tag
 from tests.conftest import ROOT, needs, until
-from variegate.views import answers, asking, chat, tag_request, tagger
-from variegate.views.chat import Unusable
-from variegate.views.tag_request import TAGGING, message_of
-from variegate.views.tagger import tag_texts
+from variegate.views.asking import answers, chat
+from variegate.views.asking import questions as asking
+from variegate.views.asking.chat import Unusable
+from variegate.views.tags import request as tag_request
+from variegate.views.tags import tagger
+from variegate.views.tags.request import TAGGING, message_of
+from variegate.views.tags.tagger import tag_texts
 
 TEXTS = [f"text {'word ' * (at % 7)}number {at}" for at in range(40)]
 
@@ -392,7 +395,7 @@ def test_a_text_that_a_server_refuses_changes_nothing_for_the_others(server, tmp
 RUN = """
 import sys
 import variegate as vg
-from variegate.views import answers, chat
+from variegate.views.asking import answers, chat
 import openai._base_client as client
 client.INITIAL_RETRY_DELAY, client.MAX_RETRY_DELAY, answers.POLL_SECONDS = 0.001, 0.002, 0.01
 pool = vg.load(sys.argv[1])

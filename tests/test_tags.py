@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 import variegate as vg
-from variegate.views import keyphrases as views
 from variegate.views.cache import use_cache
-from variegate.views.keyphrases import keyphrase_tags
-from variegate.views.tags import column_tags
+from variegate.views.tags import keyphrases as views
+from variegate.views.tags.keyphrases import keyphrase_tags
+from variegate.views.tags.tags import column_tags
 
 COLUMN = {
     "list": (["Maths", "History"], ["maths", "history"]),
@@ -54,7 +54,7 @@ def test_what_is_no_tag_is_an_error(value, tmp_path):
 
 
 def test_a_tag_has_the_same_number_everywhere():
-    code = "from variegate.views.tags import column_tags; print(column_tags([['maths']], str).ids[0])"
+    code = "from variegate.views.tags.tags import column_tags; print(column_tags([['maths']], str).ids[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == column_tags([["a", "Maths"]], str).ids[1]
 

@@ -21,14 +21,14 @@ from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
 from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors
-from variegate.views.lsa import named_in_records, settled
+from variegate.views.lsa.names import named_in_records, settled
 from variegate.views.precision import FLOAT16, refuse_storage
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from variegate.views.tag_names import TagNames
-    from variegate.views.tags import Tags
+    from variegate.views.tags.names import TagNames
+    from variegate.views.tags.tags import Tags
     from variegate.views.tokens import Tokens
 
 __all__ = ["BadRow", "Corpus", "same_dimensions"]
@@ -192,7 +192,7 @@ class Corpus:
             embedder: what makes the vectors.
             fitted_on: the corpus that is clustered (this one, or a reference).
         """
-        from variegate.views.clusters import cluster_labels, is_clustering
+        from variegate.views.topics import cluster_labels, is_clustering
 
         if not is_clustering(topics):
             return self.labels(topics)
@@ -219,8 +219,8 @@ class Corpus:
             fitted_on: the corpus (this one, or a reference) in which keyphrases are weighed, and from which normalised tags
                 take their names.
         """
-        from variegate.views.tagger import is_llm, llm_tags
-        from variegate.views.tags import KEYPHRASES, column_tags, normalized
+        from variegate.views.tags.tagger import is_llm, llm_tags
+        from variegate.views.tags.tags import KEYPHRASES, column_tags, normalized
 
         wanted = normalized(tags)
         if wanted is None and is_llm(tags):
@@ -229,7 +229,7 @@ class Corpus:
             return cast("Tags", self._once(("tags", tags), lambda: column_tags(self.column(tags), self.where)))
 
         def build() -> tuple[Corpus, Tags]:
-            from variegate.views.keyphrases import keyphrase_tags
+            from variegate.views.tags.keyphrases import keyphrase_tags
 
             if wanted is not None:
                 names = fitted_on.tag_names(side, tags)
@@ -260,8 +260,8 @@ class Corpus:
 
     def tag_names(self, side: Side, tags: str) -> TagNames:
         """Return what `normalized` tags are called after this corpus."""
-        from variegate.views.tag_names import fit_names
-        from variegate.views.tags import normalized
+        from variegate.views.tags.names import fit_names
+        from variegate.views.tags.tags import normalized
 
         wanted = normalized(tags)
         if wanted is None:
@@ -278,7 +278,7 @@ class Corpus:
 
     def labels(self, column: str) -> Ints:
         """Return a number for the value of one field in each row, shape (n,)."""
-        from variegate.views.clusters import column_labels
+        from variegate.views.topics import column_labels
 
         return cast(Ints, self._once(("labels", column), lambda: column_labels(self.column(column))))
 

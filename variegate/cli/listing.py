@@ -19,10 +19,10 @@ def tables() -> dict[str, Table]:
     from variegate.data.schema import SCHEMAS
     from variegate.metrics import ALIASES, GROUPS, METRICS
     from variegate.strategies import STRATEGIES
-    from variegate.views.clusters import TOPICS
     from variegate.views.embed import EMBEDDERS
-    from variegate.views.tags import TAGS
+    from variegate.views.tags.tags import TAGS
     from variegate.views.tokens import TOKENIZERS
+    from variegate.views.topics import TOPICS
 
     groups = {name: group for group in ("embedding", "lexical", "label") for name in GROUPS[group]}
     metrics = {

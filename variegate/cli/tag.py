@@ -66,7 +66,7 @@ def tag_command(
     """
     from variegate.data.write import check_writable, with_columns, write_rows
     from variegate.storage import whole_file
-    from variegate.views.tagger import is_llm
+    from variegate.views.tags.tagger import is_llm
 
     if not is_llm(tags) and (limit_requests is not None or on_failed != "error"):
         raise ParameterError("--limit-requests and --on-failed null are for --tags llm:MODEL[@URL] alone.")
@@ -100,8 +100,8 @@ def tag_command(
 
 def _tags(corpus: Corpus, side: Side, tags: str, dry_run: bool, limit_requests: int | None, on_failed: str) -> RowTags | None:
     """Return the tags of each row, or None where only the requests were to be counted."""
-    from variegate.views.tagger import is_llm, tag_texts
-    from variegate.views.tags import normalized
+    from variegate.views.tags.tagger import is_llm, tag_texts
+    from variegate.views.tags.tags import normalized
 
     wanted = normalized(tags)
     source = tags if wanted is None else wanted.source

@@ -61,7 +61,7 @@ def embed_command(
     variegate embed pool.jsonl --embedder lsa --save-fit pool.lsa
     """
     from variegate.storage import check_target
-    from variegate.views.lsa import fit_of, is_lsa, settled
+    from variegate.views.lsa.names import fit_of, is_lsa, settled
 
     if save_fit is not None:
         check_target(save_fit)

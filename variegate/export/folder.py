@@ -16,7 +16,7 @@ from variegate.export.card import Card, CardFile, CardMetric, card_text, public_
 from variegate.export.record import write_record
 from variegate.metrics import METRICS, Settings, build_views, measure, metric_specs, sides_of
 from variegate.storage import whole_folder
-from variegate.views.lsa import settled
+from variegate.views.lsa.names import settled
 
 __all__ = ["CARD_METRICS", "FORMATS", "Figures", "figures", "write_folder"]
 

@@ -16,7 +16,7 @@ from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_
 from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
-from variegate.views.lsa import settled
+from variegate.views.lsa.names import settled
 from variegate.views.tokens import Tokens, decode_tokens
 
 __all__ = ["Diagnosis", "DuplicateGroup", "Phrase", "Region", "TokenExcess", "diagnose"]

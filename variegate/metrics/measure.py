@@ -15,7 +15,7 @@ from variegate.metrics.doubts import doubts_of_sets, doubts_of_vectors
 from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, Draws, Settings, measure_side, naming
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_specs
-from variegate.views.lsa import settled
+from variegate.views.lsa.names import settled
 
 __all__ = ["measure", "sides_of"]
 

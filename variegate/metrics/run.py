@@ -231,8 +231,8 @@ def _view(corpus: Corpus, reference: Corpus | None, side: Side, spec: MetricSpec
 
 
 def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference: Corpus | None) -> dict[str, Any]:
-    from variegate.views.clusters import is_clustering
-    from variegate.views.tags import is_fitted
+    from variegate.views.tags.tags import is_fitted
+    from variegate.views.topics import is_clustering
 
     fitted = {"fitted_on": (reference or corpus).name}
     if spec.view == "vectors":

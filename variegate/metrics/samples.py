@@ -13,7 +13,7 @@ from variegate.errors import DataError
 from variegate.geometry import NearestOthers, near_duplicates, over_pairs, sharing
 from variegate.metrics.novelty import novelty_over_pairs
 from variegate.metrics.run import naming
-from variegate.views.lsa import settled
+from variegate.views.lsa.names import settled
 
 __all__ = ["sample_scores"]
 

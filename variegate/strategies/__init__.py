@@ -21,8 +21,8 @@ from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
 from variegate.strategies.table import STRATEGIES
 from variegate.strategies.views import ViewSettings, joined, quality_of
-from variegate.views.lsa import settled
-from variegate.views.tags import KEYPHRASES
+from variegate.views.lsa.names import settled
+from variegate.views.tags.tags import KEYPHRASES
 
 __all__ = ["STRATEGIES", "Selection", "StrategySpec", "refuse_parameters", "select", "tokens_by_side"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError
-from variegate.views.clusters import is_clustering
-from variegate.views.lsa import named_in_records
+from variegate.views.lsa.names import named_in_records
+from variegate.views.topics import is_clustering
 
 __all__ = ["ViewSettings", "joined", "quality_of"]
 

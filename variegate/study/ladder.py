@@ -21,7 +21,7 @@ from variegate.metrics import Settings, build_views, measure, metric_names, metr
 from variegate.progress import track
 from variegate.storage import refuse_inputs, whole_file, whole_files
 from variegate.strategies import STRATEGIES, select
-from variegate.views.lsa import is_lsa
+from variegate.views.lsa.names import is_lsa
 from variegate.views.precision import FLOAT32
 
 __all__ = ["Rung", "ladder", "ladder_levels"]

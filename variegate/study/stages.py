@@ -24,8 +24,8 @@ from variegate.study.identity import fingerprint, identity, known_by
 from variegate.study.plan import Measures, Pool, Study, Variant
 from variegate.study.subsets import SubsetSettings, select_rows
 from variegate.study.training import fine_tune
-from variegate.views.clusters import is_clustering
-from variegate.views.lsa import settled
+from variegate.views.lsa.names import settled
+from variegate.views.topics import is_clustering
 
 __all__ = [
     "Measure", "PoolData", "Run", "evaluate_run", "make_subset", "measure_subset", "measures_of", "missing_evaluations",

@@ -20,7 +20,7 @@ from variegate.strategies.lengths import range_of
 from variegate.study.identity import identity, known_by, located_view, short_name
 from variegate.study.keys import Keys
 from variegate.study.ladder import ladder_levels
-from variegate.views.clusters import is_clustering
+from variegate.views.topics import is_clustering
 
 __all__ = ["SubsetSettings", "read_subsets", "select_rows"]
 

@@ -15,14 +15,14 @@ from variegate.views import endpoint, models
 from variegate.views.cache import cached_arrays
 from variegate.views.checked import checked_tag_vectors, digest_texts
 from variegate.views.embedder import Embedder
-from variegate.views.lsa import is_lsa, lsa_vectors
+from variegate.views.lsa.names import is_lsa, lsa_vectors
 from variegate.views.precision import FLOAT16, FLOAT32, in_half_precision
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from variegate.views.tags import Tags
+    from variegate.views.tags.tags import Tags
 
 __all__ = ["EMBEDDERS", "embed_tags", "embed_texts"]
 

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from variegate.errors import VariegateError, bad_parameter
 from variegate.progress import announce
-from variegate.views.answers import Answers, answer_key, open_answers
-from variegate.views.asking import Plan, Questions, ask_all, token_estimate
-from variegate.views.chat import Chat, Message, ServerFailure, Task, Unusable
+from variegate.views.asking.answers import Answers, answer_key, open_answers
+from variegate.views.asking.chat import Chat, Message, ServerFailure, Task, Unusable
+from variegate.views.asking.questions import Plan, Questions, ask_all, token_estimate
 from variegate.views.client import Service
 
 __all__ = ["Asked", "Inquiry", "put"]

@@ -12,8 +12,8 @@ from variegate.study.evaluation.asked import Inquiry, put
 from variegate.study.evaluation.prompts import Prompt
 from variegate.study.evaluation.replies import Replies
 from variegate.study.models.local_model import FAILED, LocalModel, in_one
-from variegate.views.answers import open_answers
-from variegate.views.chat import Message, Task
+from variegate.views.asking.answers import open_answers
+from variegate.views.asking.chat import Message, Task
 from variegate.views.client import Service
 
 __all__ = ["Generation", "generate"]

@@ -16,7 +16,7 @@ from variegate.study.evaluation.judge_request import Template, judging, messages
 from variegate.study.evaluation.prompts import Prompt
 from variegate.study.evaluation.replies import Replies
 from variegate.study.evaluation.winrate import CONFIDENCE, RESAMPLES, win_rates
-from variegate.views.asking import Plan
+from variegate.views.asking.questions import Plan
 from variegate.views.client import Service
 
 __all__ = ["Comparison", "Judge", "Verdicts", "compare"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from variegate.errors import bad_parameter
 from variegate.study.evaluation.prompts import Prompt
-from variegate.views.chat import Bad, Message, Task, json_in, shown
+from variegate.views.asking.chat import Bad, Message, Task, json_in, shown
 
 __all__ = ["RULES", "VERDICTS", "Template", "judging", "messages_of", "read_verdict"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from variegate.errors import DataError, VariegateError, bad_parameter, missing_extra
 from variegate.progress import track
-from variegate.views.answers import Answers, answer_key
-from variegate.views.chat import Message
+from variegate.views.asking.answers import Answers, answer_key
+from variegate.views.asking.chat import Message
 from variegate.views.client import first_line
 from variegate.views.models import NO_CODE, SAFE, best_device, not_loaded
 

@@ -25,7 +25,7 @@ from variegate.errors import DataError
 from variegate.progress import announce, track
 from variegate.views.cache import cached_arrays
 from variegate.views.embed import embed_texts
-from variegate.views.tags import Tags, tags_of_rows
+from variegate.views.tags.tags import Tags, tags_of_rows
 from variegate.views.tokens import tokenize_texts
 
 __all__ = ["TagNames", "fit_names", "same_spelling"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from variegate.progress import track
 from variegate.views.cache import cached_arrays
-from variegate.views.tags import KEYPHRASES, Tags, tags_of_rows
+from variegate.views.tags.tags import KEYPHRASES, Tags, tags_of_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

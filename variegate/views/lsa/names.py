@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from variegate.data.record import Side
-    from variegate.views.lsa_fit import LSAFit
+    from variegate.views.lsa.fit import LSAFit
     from variegate.views.tokens import Tokens
 
 __all__ = ["DIMENSIONS", "LSA", "fit_lsa", "fit_of", "is_lsa", "lsa_vectors", "named_in_records", "settled"]
@@ -179,7 +179,7 @@ def _read(file: str) -> LSAFit:
 
 @lru_cache(maxsize=KEPT_FITS)
 def _loaded(path: str, stamp: tuple[int, int] | None) -> LSAFit:
-    from variegate.views.lsa_fit import load_fit
+    from variegate.views.lsa.fit import load_fit
 
     return load_fit(path)
 
@@ -229,7 +229,7 @@ class _Distinct:
 
 @lru_cache(maxsize=KEPT_FITS)
 def _fitted(name: str) -> LSAFit:
-    from variegate.views import lsa_fit
+    from variegate.views.lsa import fit as lsa_fit
 
     holders = {digest: one for (digest, _), one in _holders.items()}
     try:

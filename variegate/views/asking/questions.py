@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from variegate.errors import VariegateError, bad_parameter
 from variegate.progress import announce, track
-from variegate.views.answers import Answers
+from variegate.views.asking.answers import Answers
+from variegate.views.asking.chat import Chat, Message, ServerFailure, Unusable
 from variegate.views.cache import cache_root
-from variegate.views.chat import Chat, Message, ServerFailure, Unusable
 from variegate.views.tokens import count_tokens
 
 __all__ = ["REQUESTS_VARIABLE", "Plan", "Questions", "ask_all", "token_estimate"]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from variegate.errors import VariegateError
 from variegate.progress import announce
-from variegate.views.answers import answer_key, open_answers
-from variegate.views.asking import Plan, Questions, ask_all, token_estimate
-from variegate.views.chat import Chat
+from variegate.views.asking.answers import answer_key, open_answers
+from variegate.views.asking.chat import Chat
+from variegate.views.asking.questions import Plan, Questions, ask_all, token_estimate
 from variegate.views.client import Service
-from variegate.views.tag_request import ANSWER_TOKENS, ATTEMPTS, PROMPT_SETTINGS, TAGGING, message_of, messages_of
-from variegate.views.tags import Tags, tags_of_rows
+from variegate.views.tags.request import ANSWER_TOKENS, ATTEMPTS, PROMPT_SETTINGS, TAGGING, message_of, messages_of
+from variegate.views.tags.tags import Tags, tags_of_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

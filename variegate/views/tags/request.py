@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from variegate.views.chat import Bad, Message, Task, json_in, shown
+from variegate.views.asking.chat import Bad, Message, Task, json_in, shown
 
 __all__ = ["ANSWER_TOKENS", "ATTEMPTS", "PROMPT_SETTINGS", "SYSTEM", "TAGGING", "message_of", "read_tags"]
 

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from variegate.errors import DataError
 from variegate.geometry.threads import Threads
 from variegate.storage import whole_file
-from variegate.views import lsa_grams
-from variegate.views.lsa_grams import BUCKETS, Grams, grams_of, scattering, token_buckets
+from variegate.views.lsa import grams as lsa_grams
+from variegate.views.lsa.grams import BUCKETS, Grams, grams_of, scattering, token_buckets
 from variegate.views.tokens import Tokens, wordllama_file
 
 __all__ = ["LSAFit", "fit_tokens", "load_fit", "settings", "tokenizer_hash"]

@@ -1,0 +1,1 @@
+"""Tags: a few subjects per sample, from a column, from the texts themselves, or by a chat model."""
