@@ -322,10 +322,11 @@ def test_by_the_command_line(tmp_path, capsys):
     assert "400 vectors of 256 dimensions, float16, in " in capsys.readouterr().err
     assert len(folders()) == 1
     target = tmp_path / "a.jsonl"
-    assert main(["select", str(SAMPLE), "--size", "40", *half, "-o", str(target), "--quiet"]) == 0
+    choose = ["select", str(SAMPLE), "--size", "40", "--strategy", "novelselect", "-o", str(target)]
+    assert main([*choose, *half, "--quiet"]) == 0
     record = json.loads((tmp_path / "a.jsonl.selection.json").read_text(encoding="utf-8"))
     assert record["params"]["vector_storage"] == "float16"
-    expected = vg.select(vg.load(SAMPLE, vector_storage="float16"), 40)
+    expected = vg.select(vg.load(SAMPLE, vector_storage="float16"), 40, "novelselect")
     assert record["indices"] == expected.indices.tolist()
     assert main(["measure", str(SAMPLE), "--side", "both", "--metrics", "radius", *half, "--json", str(tmp_path / "m.json")]) == 0
     assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))[0]["params"]["vector_storage"] == "float16"

@@ -34,6 +34,7 @@ SETTINGS = [(None, 1), (23, 2), (150, 1)]
 
 # Options of each strategy that make it decide in another way; the first are also tried under a budget and with owned rows.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "novelselect_rich": [{}],
     "novelselect": [{}, {"duplicates": "exact"}, {"duplicates": "keep", "k": 30}, {"first": "most_novel"}],
     "k_center": [{}, {"metric": "cosine"}],
     "facility_location": [{}, {"quality": True}],

@@ -147,6 +147,7 @@ def test_random_is_a_prefix_of_a_larger_draw():
 
 
 GOLDEN = {
+    "novelselect_rich": [33, 11, 36, 28, 30, 22, 0, 39],
     "novelselect": [33, 11, 36, 28, 30, 22, 0, 39],
     "k_center": [33, 27, 31, 9, 12, 39, 13, 2],
     "random": [22, 32, 23, 7, 34, 12, 33, 6],

@@ -116,7 +116,8 @@ class Corpus:
         elif all(digests):
             hasher.update("\n".join(digest for digest in digests if digest).encode())
         else:
-            hasher.update(self.text_digest("both").encode())
+            # Prompts alone have no both side.
+            hasher.update(self.text_digest("both" if "both" in self.sides else "instruction").encode())
         return hasher.hexdigest()
 
     def texts(self, side: Side) -> pa.ChunkedArray:

@@ -31,7 +31,9 @@ POOL = "pool"
 @click.option(
     "--budget-side", type=click.Choice(SIDES), default="both", show_default=True, help="Whose tokens count against the budget."
 )
-@click.option("--strategy", default="novelselect", show_default=True, metavar="NAME", help="How (variegate list strategies).")
+@click.option(
+    "--strategy", default="novelselect_rich", show_default=True, metavar="NAME", help="How (variegate list strategies)."
+)
 @side_option()
 @click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
 @storage_option
@@ -48,7 +50,8 @@ POOL = "pool"
     "--response-share",
     type=float,
     metavar="SHARE",
-    help="Only rows whose response has at least this share of their tokens, such as 0.5.",
+    help="Only rows whose response has at least this share of their tokens, such as 0.5. novelselect_rich takes 0.5 by itself; "
+    "0 is for all rows.",
 )
 @click.option("--match-length", metavar="DATA|pool", help="Choose so that lengths of responses are distributed as in DATA.")
 @click.option("--quality", metavar="COLUMN", help="A column of numbers, larger is better, for strategies that weigh it.")

@@ -19,7 +19,7 @@ from variegate.loading import load_each
 from variegate.strategies.limits import POOL, Limits, tokens_by_side
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
-from variegate.strategies.table import STRATEGIES
+from variegate.strategies.table import DEFAULT, STRATEGIES
 from variegate.strategies.views import ViewSettings, joined, quality_of
 from variegate.views.lsa.names import settled
 from variegate.views.tags.tags import KEYPHRASES
@@ -36,7 +36,7 @@ StrategyLike = str | StrategySpec | Callable[..., Any]
 def select(
     data: Any,
     size: int | None = None,
-    strategy: StrategyLike = "novelselect",
+    strategy: StrategyLike = DEFAULT,
     *,
     budget_tokens: int | None = None,
     budget_side: str = "both",
@@ -65,7 +65,8 @@ def select(
         budget_side: whose tokens count.
         length_range: "LOW:HIGH", tokens of the response, both included; rows outside are left out of the pool.
         response_share: least share of a row's tokens that its response has, in [0, 1]; rows with less are left out of the pool,
-            since a model learns from responses alone and prompts cost as much. None keeps all.
+            since a model learns from responses alone and prompts cost as much. None is the strategy's own limit, which most do
+            not have; 0 keeps all.
         match_length: a data set whose response lengths the subset is to follow, or "pool" for the pool's own.
         extend: a data set that is owned already: rows are chosen to add to it, and none that it holds.
         side: which texts are looked at.
@@ -97,6 +98,9 @@ def select(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise bad_parameter("seed", "select", "a whole number of at least 0", seed)
     _refuse_what_is_not_taken(spec, against, quality, limits)
+    notes: list[str] = []
+    if spec.response_share is not None and response_share is None:
+        limits, notes = limits.with_share(corpus, spec.response_share)
     kept = limits.kept(corpus)
     part = corpus if len(kept) == len(corpus) else corpus.take(kept, corpus.name)
     if target is corpus:
@@ -131,7 +135,8 @@ def select(
         **defaults, **params, **({} if quality is None else {"quality": quality}), **views.params(spec.view, corpus), **about,
         **picks.params, **recorded(searches), **limits.outcome(part.take(picks.rows)),
     }  # fmt: skip
-    return Selection(rows, picks.gains, spec.name, all_params, seed, len(rows), _about(corpus), __version__, picks.notes)
+    notes += picks.notes
+    return Selection(rows, picks.gains, spec.name, all_params, seed, len(rows), _about(corpus), __version__, notes)
 
 
 def refuse_parameters(strategy: str, params: Mapping[str, Any], quality: str | None = None) -> None:

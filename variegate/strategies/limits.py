@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 
 # What `match_length` takes in place of a data set.
 POOL = "pool"
+# A strategy's own limit leaves at least so many times what is to be chosen: without a choice there is no diversity.
+CHOICE = 2
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,30 @@ class Limits:
                 )
             rows = rows[kept[rows]]
         return rows
+
+    def with_share(self, corpus: Corpus, share: float) -> tuple[Limits, list[str]]:
+        """Return these limits with a strategy's own `response_share`, and what a user should be told of it.
+
+        It gives way where it would leave less than twice the rows or tokens that are to be chosen: to the largest share that
+        leaves that much. It is no limit where rows have no responses, or where lengths are matched, which settle the share.
+        """
+        if "response" not in corpus.sides or self.match_length is not None:
+            return self, []
+        rows = self.kept(corpus)
+        shares = _response_share(corpus, self.tokenizer)[rows]
+        costs = np.ones(len(rows), np.int64)
+        wanted = CHOICE * int(self.size or 0)
+        if self.budget_tokens is not None:
+            costs, wanted = corpus.tokens(self.budget_side, self.tokenizer).lengths[rows], CHOICE * int(self.budget_tokens)
+        order = np.argsort(-shares, kind="stable")
+        at = int(np.searchsorted(np.cumsum(costs[order]), wanted))
+        found = min(share, float(shares[order[at]])) if at < len(order) else 0.0
+        few = f"too few rows have a response of {share:.0%} of their tokens to choose from, so"
+        if not found:
+            return replace(self, response_share=0.0), [f"{few} the choice was among all {len(rows):,}"]
+        left = f"{int((shares >= found).sum()):,} of {len(rows):,} rows, whose response has at least {found:.0%} of their tokens"
+        begun = f"{few} the choice was among" if found < share else "the choice was among"
+        return replace(self, response_share=found), [f"{begun} {left}. --response-share 0 chooses among all rows."]
 
     def room(self, corpus: Corpus) -> tuple[Room, dict[str, Any]]:
         """Return what may be picked of a pool, and what to record of it.

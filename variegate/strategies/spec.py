@@ -45,6 +45,7 @@ class StrategySpec:
         when: when to use it.
         source: where it is defined.
         extends: whether it can add to rows that are owned already.
+        response_share: least share of a row's tokens that its response has, where the user names none; None for all rows.
     """
 
     name: str
@@ -55,6 +56,7 @@ class StrategySpec:
     when: str
     source: str
     extends: bool = False
+    response_share: float | None = None
 
     @property
     def levelled(self) -> bool:

@@ -18,14 +18,24 @@ from variegate.strategies.semdedup import semdedup
 from variegate.strategies.spec import StrategySpec
 from variegate.strategies.token_coverage import token_coverage
 
-__all__ = ["STRATEGIES"]
+__all__ = ["DEFAULT", "STRATEGIES"]
+
+# What `select` does where no strategy is named: what trained best in docs/evidence.md.
+DEFAULT = "novelselect_rich"
+# A model learns from responses alone, and prompts cost as much.
+HALF = 0.5
 
 STRATEGIES: dict[str, StrategySpec] = {
     spec.name: spec
     for spec in (
         StrategySpec(
+            "novelselect_rich", novelselect, "vectors", "novelselect among rows whose response has half of their tokens or more",
+            "k n d, and the neighbours once", "the rows that train best at an equal cost in tokens",
+            "Yang et al. 2025; the limit is ours", extends=True, response_share=HALF,
+        ),
+        StrategySpec(
             "novelselect", novelselect, "vectors", "greedy by novelty: density-aware distance to the picks so far",
-            "k n d, and the neighbours once", "diverse sets that predict performance best", "Yang et al. 2025", extends=True,
+            "k n d, and the neighbours once", "a set of high NovelSum, from all rows", "Yang et al. 2025", extends=True,
         ),
         StrategySpec(
             "k_center", k_center, "vectors", "farthest first: no row is far from a chosen one",
