@@ -23,6 +23,7 @@ LAYERS = [
     "cli",
     "study",
     "report export",
+    "diagnosing",
     "metrics strategies",
     "loading using",
     "corpus",
@@ -31,7 +32,7 @@ LAYERS = [
     "geometry",
     "storage",
     "progress",
-    "choices",
+    "choices ragged",
     "errors _version",
 ]
 
@@ -131,6 +132,8 @@ def test_public_names_are_few_and_real():
     assert len(vg.__all__) - 1 <= 20, "besides __version__"
     for name in vg.__all__:
         assert getattr(vg, name) is not None
+        # A module of that name would take its place in the package, as soon as anybody imports it.
+        assert not list((ROOT / "variegate").glob(f"{name}.py")), name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         vg.nothing  # noqa: B018
 

@@ -17,9 +17,10 @@ from variegate._version import __version__
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
+    from variegate.diagnosing import diagnose
     from variegate.errors import DataError, MissingExtraError, ParameterError, VariegateError
     from variegate.loading import load
-    from variegate.metrics import METRICS, Measurement, MetricSpec, compare, diagnose, measure, novelty, rarefaction
+    from variegate.metrics import METRICS, Measurement, MetricSpec, compare, measure, novelty, rarefaction
     from variegate.strategies import STRATEGIES, Selection, StrategySpec, select
     from variegate.using import use
     from variegate.views.cache import use_cache
@@ -37,7 +38,7 @@ _HOMES = {
     "StrategySpec": "strategies",
     "VariegateError": "errors",
     "compare": "metrics",
-    "diagnose": "metrics",
+    "diagnose": "diagnosing",
     "load": "loading",
     "measure": "metrics",
     "novelty": "metrics",

@@ -25,8 +25,8 @@ VERBS = {
     "ladder": ("ladder", "Write the data sets of a grid of strategies, levels, sizes and seeds."),
     "study": ("study", "Fine-tune on many subsets: which train best, and which metric tells so?"),
     "simulate": ("simulate", "Test the metrics on simulated sets whose order of diversity is known."),
-    "embed": ("views", "Fill the cache with vectors ahead of time."),
-    "tokenize": ("views", "Fill the cache with token ids ahead of time."),
+    "embed": ("embed", "Fill the cache with vectors ahead of time."),
+    "tokenize": ("embed", "Fill the cache with token ids ahead of time."),
     "tag": ("tag", "Fill the cache with tags ahead of time, or write them into a column."),
     "list": ("listing", "Show metrics, strategies, embedders, tokenizers and schemas."),
 }

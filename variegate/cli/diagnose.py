@@ -49,7 +49,7 @@ def diagnose_command(
     variegate diagnose subset.jsonl --reference pool.jsonl --top 10
     """
     from variegate.cli.tables import diagnosis_tables
-    from variegate.metrics import diagnose
+    from variegate.diagnosing import diagnose
     from variegate.storage import check_target
 
     if json_to is not None and json_to != STDOUT:

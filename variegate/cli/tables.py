@@ -10,7 +10,8 @@ import click
 from variegate.cli.layout import print_table, table_format
 
 if TYPE_CHECKING:
-    from variegate.metrics import Comparison, Diagnosis, Measurement
+    from variegate.diagnosing import Diagnosis
+    from variegate.metrics import Comparison, Measurement
     from variegate.metrics.compare import Pair
 
 __all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from variegate.cli.embed import cache_in_use
 from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say, side_option
 from variegate.cli.reading import OutputPath, Reading, data_options
-from variegate.cli.views import cache_in_use
 from variegate.data.record import Side
 from variegate.errors import ParameterError
 

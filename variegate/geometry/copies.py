@@ -9,6 +9,7 @@ import numpy as np
 
 from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import Ints, Matrix
+from variegate.ragged import gather, starts_of
 
 __all__ = ["Copies", "copies", "distinct_rows"]
 
@@ -29,9 +30,7 @@ class Copies:
 
     def members(self, sets: Ints, most: int) -> tuple[Ints, Ints]:
         """Return the lowest rows of some sets, at most so many of each, one set's after the other's; and how many of each."""
-        counts = np.minimum(self.starts[sets + 1] - self.starts[sets], most)
-        ends = np.cumsum(counts)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.starts[sets] - (ends - counts), counts)
+        at, counts = gather(self.starts, sets, most)
         return self.rows[at], counts
 
 
@@ -46,7 +45,7 @@ def copies(vectors: Matrix) -> Copies:
         group[at] = seen.setdefault(key, len(first))
         if group[at] == len(first):
             first.append(at)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(first)))]).astype(np.int64)
+    starts = starts_of(np.bincount(group, minlength=len(first)))
     return Copies(np.array(first, np.int64), np.argsort(group, kind="stable"), starts)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from variegate.metrics.compare import Comparison, compare, comparisons, panel
 from variegate.metrics.curve import rarefaction
-from variegate.metrics.diagnose import Diagnosis, diagnose
 from variegate.metrics.measure import measure, sides_of
 from variegate.metrics.novelty import novelty
 from variegate.metrics.run import MAX_PAIR_ROWS, Settings, build_views
@@ -18,14 +17,12 @@ __all__ = [
     "MAX_PAIR_ROWS",
     "METRICS",
     "Comparison",
-    "Diagnosis",
     "Measurement",
     "MetricSpec",
     "Settings",
     "build_views",
     "compare",
     "comparisons",
-    "diagnose",
     "measure",
     "metric_names",
     "metric_specs",

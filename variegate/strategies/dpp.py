@@ -11,9 +11,10 @@ from variegate.errors import DataError
 from variegate.geometry import UnitRows, exact_products, row_lengths
 from variegate.geometry.threads import Threads
 from variegate.progress import track
-from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.first import first_of
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.ties import lowest_of_best
 
 __all__ = ["dpp"]
 

@@ -7,10 +7,7 @@ import numpy as np
 from variegate.errors import bad_parameter
 from variegate.strategies.room import Room
 
-__all__ = ["TIE", "first_of", "first_pick", "lowest_of_best"]
-
-# Scores closer than this share are equal: the order of float64 additions must not decide between copies of one row.
-TIE = 1e-12
+__all__ = ["first_of", "first_pick"]
 
 
 def first_pick(first: int | str | None, rows: int, seed: int, owner: str) -> int:
@@ -46,15 +43,3 @@ def first_of(first: int | str | None, room: Room, seed: int, owner: str, *, draw
     # Where every row may be picked it is the draw that it has always been.
     rows = np.flatnonzero(room.open)
     return [int(rows[first_pick(None, len(rows), seed, owner)])]
-
-
-def lowest_of_best(rows: np.ndarray, scores: np.ndarray, scale: float = 0.0) -> int:
-    """Return the lowest row among those whose score is the best but for rounding.
-
-    Args:
-        rows: to choose from.
-        scores: of each.
-        scale: size of the numbers that scores are differences of, where these are larger.
-    """
-    best = scores.max()
-    return int(rows[scores >= best - max(abs(best), scale) * TIE].min())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from variegate.geometry import shared
 from variegate.progress import track
-from variegate.strategies.entries import entries_of
+from variegate.ragged import gather, starts_of
 from variegate.strategies.room import Room
 
 __all__ = ["Incidence", "Pruning", "band_of", "greedy_cover", "prune_order", "token_incidence", "topic_incidence"]
@@ -43,8 +43,8 @@ class Incidence:
         pairs = np.unique(rows.astype(np.int64) * max(1, len(types)) + type_of)
         row, kind = np.divmod(pairs, max(1, len(types)))
         by_type = np.argsort(kind, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]).astype(np.int64)
-        type_starts = np.concatenate([[0], np.cumsum(np.bincount(kind, minlength=len(types)))]).astype(np.int64)
+        starts = starts_of(np.bincount(row, minlength=n))
+        type_starts = starts_of(np.bincount(kind, minlength=len(types)))
         return cls(kind, starts, row[by_type], type_starts)
 
     @property
@@ -67,7 +67,7 @@ class Incidence:
 
     def of_rows(self, rows: Ints) -> Ints:
         """Return the types of some rows, one row's after the other's."""
-        return np.asarray(self.types_of[entries_of(self.row_starts, rows)[0]])
+        return np.asarray(self.types_of[gather(self.row_starts, rows)[0]])
 
 
 @shared

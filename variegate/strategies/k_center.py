@@ -12,9 +12,10 @@ from variegate.geometry import UnitRows, centre_of, centred_on, exact_squared_di
 from variegate.geometry.rounding import UNDERFLOW, runs_error_share
 from variegate.geometry.vectors import products_in_runs, products_with
 from variegate.progress import track
-from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.first import first_of
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.ties import lowest_of_best
 
 __all__ = ["k_center"]
 

@@ -12,9 +12,10 @@ from variegate.geometry import coarse_products, row_lengths
 from variegate.geometry.rounding import error_share
 from variegate.geometry.threads import Threads
 from variegate.progress import track
-from variegate.strategies.first import TIE, first_of, lowest_of_best
+from variegate.strategies.first import first_of
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.ties import TIE, lowest_of_best
 
 __all__ = ["max_sum"]
 

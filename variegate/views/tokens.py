@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, ParameterError
+from variegate.ragged import gather, starts_of
 from variegate.views.cache import cached_arrays
 
 if TYPE_CHECKING:
@@ -75,15 +76,12 @@ class Tokens:
         """Build from one list of ids per text."""
         lengths = np.array([len(ids) for ids in lists], np.int64)
         flat = np.array([token for ids in lists for token in ids], np.int64)
-        return cls(flat, np.concatenate([[0], np.cumsum(lengths)]))
+        return cls(flat, starts_of(lengths))
 
     def take(self, rows: Ints) -> Tokens:
         """Return the tokens of some texts, in the order given."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # Position in the old array of each kept token: its own text's start plus its place inside the text.
-        at = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
-        return Tokens(np.asarray(self.ids[at]), offsets)
+        at, lengths = gather(self.offsets, rows)
+        return Tokens(np.asarray(self.ids[at]), starts_of(lengths))
 
     def followed_by(self, other: Tokens) -> Tokens:
         """Return these texts' tokens and then those of others, made by the same tokenizer."""
@@ -129,7 +127,7 @@ def tokenize_texts(texts: pa.ChunkedArray, tokenizer: str, digest: str) -> Token
 
     settings = {"content": digest, "tokenizer": tokenizer, "revision": revision}
     arrays = cached_arrays("tokens", settings, len(texts), SHARD_ROWS, compute, f"tokenizing ({tokenizer})")
-    return Tokens(arrays["ids"], np.concatenate([[0], np.cumsum(arrays["lengths"])]))
+    return Tokens(arrays["ids"], starts_of(arrays["lengths"]))
 
 
 Encode = Callable[[list[str]], list[NDArray[Any]]]

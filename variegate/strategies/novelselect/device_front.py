@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from variegate.geometry import device_kernels, exact_squared_distances, to_device
 from variegate.geometry.rounding import wide_error_share
-from variegate.strategies.first import TIE
 from variegate.strategies.novelselect.candidates import Candidates
 from variegate.strategies.novelselect.device_scores import DeviceRest, DeviceScores
 from variegate.strategies.room import Room
+from variegate.strategies.ties import TIE
 
 __all__ = ["DeviceFront"]
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry import bytes_a_block
-from variegate.strategies.first import TIE
 from variegate.strategies.novelselect.exact import ExactScores
 from variegate.strategies.novelselect.scores import Lines, Scores
+from variegate.strategies.ties import TIE
 
 __all__ = ["Front", "Rest"]
 

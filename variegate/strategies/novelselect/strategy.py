@@ -19,10 +19,11 @@ from variegate.geometry import (
     same_rows,
 )
 from variegate.geometry.rounding import error_share
-from variegate.strategies.first import first_of, lowest_of_best
+from variegate.strategies.first import first_of
 from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.ties import lowest_of_best
 
 __all__ = ["novelselect"]
 

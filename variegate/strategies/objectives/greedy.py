@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.progress import track
-from variegate.strategies.first import TIE, lowest_of_best
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks
+from variegate.strategies.ties import TIE, lowest_of_best
 
 __all__ = ["Doubt", "Greedy", "by_tokens", "lazy_greedy"]
 

@@ -13,7 +13,7 @@ from variegate.geometry import bytes_a_block, coarse_unit_rows, entries_allowed,
 from variegate.geometry.rounding import WIDE_UNIT, runs_error_share
 from variegate.geometry.vectors import blocks, products_in_runs
 from variegate.progress import track
-from variegate.strategies.entries import entries_of
+from variegate.ragged import gather, starts_of
 
 __all__ = ["EXACT_ROWS", "SAMPLE", "Coverage", "coverage_of"]
 
@@ -251,7 +251,7 @@ class _Lists:
     def exact(self, rows: Ints, cover: Coverage) -> Floats:
         out = np.empty(len(rows))
         for low, high in blocks(len(rows), ROWS):
-            at, lengths = entries_of(self.row_starts, rows[low:high])
+            at, lengths = gather(self.row_starts, rows[low:high])
             columns = self.columns[at]
             over = cover.similarities(np.repeat(rows[low:high], lengths), columns) - cover.best[columns]
             which = np.repeat(np.arange(high - low), lengths)
@@ -265,7 +265,7 @@ class _Lists:
         columns, near = columns[nearer], near[nearer]
         old = cover.best[columns]
         cover.best[columns] = near
-        at, lengths = entries_of(self.starts, columns)
+        at, lengths = gather(self.starts, columns)
         rows = self.rows[at]
         lost = np.maximum(np.minimum(self.near[at], np.repeat(near, lengths)) - np.repeat(old, lengths), 0)
         np.subtract.at(self.gains, rows, lost)
@@ -278,7 +278,7 @@ class _Lists:
         kept = np.add.reduceat(np.append(keep, False).astype(np.int64), self.starts[:-1]) * (counts > 0)
         from scipy.sparse import csr_array
 
-        starts = np.concatenate([[0], np.cumsum(kept)])
+        starts = starts_of(kept)
         self._keep(csr_array((self.near[keep], self.rows[keep], starts), shape=self.by_column.shape), cover)
 
 

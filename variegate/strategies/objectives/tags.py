@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError
 from variegate.geometry import entries_allowed, similar_pairs
-from variegate.strategies.entries import entries_of
+from variegate.ragged import gather, starts_of
 from variegate.views.tokens import Tokens
 
 __all__ = ["TagInformation", "given_to_tags", "tag_shares"]
@@ -49,7 +49,7 @@ class TagInformation:
 
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
-        at, lengths = entries_of(self.starts, rows)
+        at, lengths = gather(self.starts, rows)
         more = self.phi_gain(self.held[self.tags_of[at]], self.gives[at])
         return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), lengths), more, len(rows)), np.float64)
 
@@ -58,7 +58,7 @@ class TagInformation:
         part = slice(self.starts[row], self.starts[row + 1])
         tags = self.tags_of[part]
         self.held[tags] += self.gives[part]
-        return np.asarray(self.rows_of[entries_of(self.tag_starts, tags)[0]])
+        return np.asarray(self.rows_of[gather(self.tag_starts, tags)[0]])
 
 
 def tag_shares(vectors: NDArray[Any], threshold: float, alpha: float, shares: str) -> Sparse:
@@ -100,7 +100,7 @@ def given_to_tags(tags: Tokens, types: NDArray[Any], worth: Floats, split: bool,
     owner = np.repeat(np.arange(len(tags)), tags.lengths)
     # Each tag once a row.
     owner, tag = np.divmod(np.unique(owner * max(1, len(types)) + np.searchsorted(types, tags.ids)), max(1, len(types)))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(tags)))])
+    starts = starts_of(np.bincount(owner, minlength=len(tags)))
     if split:
         worth = worth / np.maximum(1, np.diff(starts))
     _check_entries(int(np.diff(graph.indptr)[tag].sum()), GIVEN_SHARE, "what rows give to tags")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, bad_parameter
-from variegate.strategies.entries import entries_of
+from variegate.ragged import gather, starts_of
 from variegate.strategies.incidence import band_of
 from variegate.views.tokens import Tokens
 
@@ -37,7 +37,7 @@ class TokenCoverage:
         # Each type once a row, with how often it stands there.
         pairs, self.times = np.unique(owner * types + kinds, return_counts=True)
         row, self.types_of = np.divmod(pairs, types)
-        self.starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(tokens)))]).astype(np.int64)
+        self.starts = starts_of(np.bincount(row, minlength=len(tokens)))
         self.seen = np.zeros(types)
 
     def all_gains(self) -> Floats:
@@ -46,7 +46,7 @@ class TokenCoverage:
 
     def gains(self, rows: Ints) -> Floats:
         """Return what each of some rows would add, shape (rows,)."""
-        at, lengths = entries_of(self.starts, rows)
+        at, lengths = gather(self.starts, rows)
         seen = self.seen[self.types_of[at]]
         more = self.g(seen + self.times[at]) - self.g(seen)
         return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), lengths), more, len(rows)), np.float64)

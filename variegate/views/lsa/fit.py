@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from variegate.errors import DataError
 from variegate.geometry.threads import Threads
+from variegate.ragged import starts_of
 from variegate.storage import whole_file
 from variegate.views.lsa import grams as lsa_grams
 from variegate.views.lsa.grams import BUCKETS, Grams, grams_of, scattering, token_buckets
@@ -270,5 +271,5 @@ def _kept(counts: NDArray[np.int64], single: NDArray[np.bool_]) -> NDArray[np.in
 def _rows(grams: Grams, chosen: NDArray[np.bool_], columns: NDArray[np.int32], weights: Floats, width: int) -> Any:
     from scipy.sparse import csr_array
 
-    ends = np.concatenate([[0], np.cumsum(chosen)])[grams.offsets]
+    ends = starts_of(chosen)[grams.offsets]
     return csr_array((weights[chosen], columns, ends), shape=(len(grams), width))

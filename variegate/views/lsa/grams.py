@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.geometry.threads import Threads
+from variegate.ragged import starts_of
 from variegate.views.tokens import Tokens
 
 __all__ = ["BUCKETS", "LONGEST", "Grams", "grams_of", "scattered", "scattering", "token_buckets"]
@@ -57,7 +58,7 @@ def grams_of(tokens: Tokens, start: int, stop: int, threads: Threads) -> Grams:
     """Return the n-grams of 1 to `LONGEST` tokens of the texts from `start` to `stop`."""
     parts = list(threads.each(lambda part: _grams(tokens, *part), list(_parts(tokens.offsets, start, stop))))
     lengths, buckets, single = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Grams(buckets, single, np.concatenate([[0], np.cumsum(lengths)]))
+    return Grams(buckets, single, starts_of(lengths))
 
 
 def scattered(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.progress import track
+from variegate.ragged import starts_of
 from variegate.views.cache import cached_arrays
 from variegate.views.tags.tags import KEYPHRASES, Tags, tags_of_rows
 
@@ -64,7 +65,7 @@ def keyphrase_tags(
     arrays = cached_arrays("tags", settings, len(texts), max(1, len(texts)), compute, "keyphrases")
     lines = arrays["names"].tobytes().decode().splitlines()
     names = {int(number): name for number, name in (line.split("\t", 1) for line in lines)}
-    return Tags(np.asarray(arrays["ids"]), np.concatenate([[0], np.cumsum(arrays["lengths"])]).astype(np.int64), names)
+    return Tags(np.asarray(arrays["ids"]), starts_of(arrays["lengths"]), names)
 
 
 @dataclass(frozen=True)

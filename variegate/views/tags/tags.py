@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.errors import DataError, ParameterError, bad_parameter
+from variegate.ragged import starts_of
 from variegate.views.tokens import Tokens
 
 __all__ = ["KEYPHRASES", "TAGS", "Normalized", "Tags", "column_tags", "is_fitted", "normalized", "tags_of_rows"]
@@ -139,5 +140,4 @@ def tags_of_rows(rows: list[list[str]]) -> Tags:
     rows = [list(dict.fromkeys(filter(None, row))) for row in rows]
     known = {tag: tag_id(tag) for tag in dict.fromkeys(tag for row in rows for tag in row)}
     ids = np.array([known[tag] for row in rows for tag in row], np.int64)
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    return Tags(ids, offsets, {number: tag for tag, number in known.items()})
+    return Tags(ids, starts_of([len(row) for row in rows]), {number: tag for tag, number in known.items()})

@@ -16,6 +16,7 @@ from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_
 from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
+from variegate.ragged import starts_of
 from variegate.views.lsa.names import settled
 from variegate.views.tokens import Tokens, decode_tokens
 
@@ -230,7 +231,7 @@ def _phrases(tokens: Tokens, corpus: Corpus, side: Side, tokenizer: str, top: in
     pairs, first = np.unique(labels * len(tokens) + owner, return_index=True)
     gram, row = np.divmod(pairs, len(tokens))
     rows_of = np.bincount(gram)
-    edges = np.concatenate([[0], np.cumsum(rows_of)])
+    edges = starts_of(rows_of)
     taken: list[NDArray[np.int64]] = []
     for candidate in np.argsort(-rows_of, kind="stable")[:PHRASE_CANDIDATES]:
         if rows_of[candidate] < 2 or len(taken) == top:
