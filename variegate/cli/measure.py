@@ -14,9 +14,13 @@ from variegate.errors import DataError, ParameterError, VariegateError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
-    from variegate.metrics import Comparison, Measurement
+    from variegate.metrics import Comparison, Measurement, Yardstick
 
 __all__ = ["measure_command"]
+
+FEWER_TOPICS = (
+    "So the value only says how many rows there are. Ask for fewer topics: --topics kmeans:K, or the metric's option k."
+)
 
 
 @click.command("measure")
@@ -40,6 +44,9 @@ __all__ = ["measure_command"]
 )  # fmt: skip
 @click.option("--curve", metavar="auto|N,N,...", help="Measure at growing sizes instead: rarefaction, with --seeds draws (5).")
 @click.option("--plot", type=OutputPath(), metavar="FILE", help="Draw --curve as .svg, .png or .pdf.")
+@click.option(
+    "--yardstick", is_flag=True, help="Show what random rows of --reference have, as many as the one data set has: 20 draws."
+)
 @click.option("--compare/--no-compare", default=True, help="Say which of several data sets is more diverse, and how sure.")
 @click.option("--per-sample", type=OutputPath(), metavar="FILE", help="Write every sample's scores here as well.")
 @click.option("--with-rows", is_flag=True, help="In --per-sample, next to every column of the data.")
@@ -64,6 +71,7 @@ def measure_command(
     max_pair_rows: int,
     curve: str | None,
     plot: Path | None,
+    yardstick: bool,
     compare: bool,
     per_sample: Path | None,
     with_rows: bool,
@@ -80,9 +88,10 @@ def measure_command(
     variegate measure a.jsonl b.jsonl --reference pool.jsonl
     variegate measure a.jsonl b.jsonl --size-matched 1000 --seeds 5 --metrics novelsum,knn_distance@10
     variegate measure subset.jsonl --reference pool.jsonl --side all --json -
+    variegate measure subset.jsonl --reference pool.jsonl --yardstick
     variegate measure pool.jsonl --curve auto --metrics vendi_score,token_types --plot curve.svg
     """
-    from variegate.cli.tables import comparison_table, measurement_table
+    from variegate.cli.tables import comparison_table, measurement_table, yardstick_table
     from variegate.geometry import sharing
 
     json_to = json_target(json_to)
@@ -90,6 +99,8 @@ def measure_command(
     params = _by_metric(settings)
     sizes = _sizes(curve)
     _check_outputs(json_to, per_sample, plot, curve, len(data))
+    if yardstick:
+        _check_yardstick(len(data), reference, size_matched, curve)
     reading.check([json_to, per_sample, plot])
     # Once each: a set may be its own reference, or named twice, and stdin can be read only once.
     corpora = list({id(one): one for one in map(reading.load, data)}.values())
@@ -118,10 +129,12 @@ def measure_command(
         if json_to != STDOUT:
             measurement_table(results)
         found = _compared(corpora, names, results, size_matched, seeds, views) if compare and len(corpora) > 1 else []
+        marks = _yardstick(results, len(corpora[0]), views) if yardstick else []
         if json_to is not None:
-            write_json([_with_comparisons(result, found) for result in results], json_to, lambda: None)
+            write_json([_with_what_is_beside(result, found, marks) for result in results], json_to, lambda: None)
         if json_to != STDOUT:
             comparison_table(found)
+            yardstick_table(marks)
 
 
 def _names(metrics: str | None) -> list[str] | None:
@@ -183,6 +196,14 @@ def _check_outputs(results: Path | None, per_sample: Path | None, plot: Path | N
             raise ParameterError("--plot draws a curve: give --curve auto as well.")
 
 
+def _check_yardstick(sets: int, reference: str | None, size_matched: int | None, curve: str | None) -> None:
+    if sets != 1 or reference is None or size_matched is not None or curve is not None:
+        raise ParameterError(
+            "--yardstick sets one data set beside random rows of --reference, as many as it has. Give one data set and "
+            "--reference, without --size-matched and --curve."
+        )
+
+
 def _by_metric(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, value in values(settings).items():
@@ -208,8 +229,13 @@ def _measured(
     corpora: list[Corpus], names: Any, size_matched: int | None, seeds: int | None, views: dict[str, Any], left_out: _LeftOut
 ) -> list[Measurement]:
     from variegate.metrics import measure
+    from variegate.metrics.doubts import only_counts_rows
 
     results = measure(corpora, names, size_matched=size_matched, seeds=seeds, on_failure=left_out.tell, **views)
+    if left_out.tell is not None:
+        for result in [one for one in results if only_counts_rows(one)]:
+            left_out.tell(result.metric, DataError(f"with {result.n:,} rows each is a topic of its own. {FEWER_TOPICS}"))
+            results.remove(result)
     left_out.report(nothing_left=not results)
     return results
 
@@ -227,12 +253,20 @@ def _report_samples(results: list[Measurement], against: Corpus | None, quiet: b
             )
 
 
-def _with_comparisons(result: Measurement, found: list[Comparison]) -> dict[str, Any]:
-    """Return a result as JSON, with what it says of its data set beside the others."""
+def _yardstick(results: list[Measurement], rows: int, views: dict[str, Any]) -> list[Yardstick]:
+    from variegate.metrics import yardstick
+
+    others = {name: value for name, value in views.items() if name != "reference"}
+    return yardstick(results, views["reference"], rows=rows, **others)
+
+
+def _with_what_is_beside(result: Measurement, found: list[Comparison], marks: list[Yardstick]) -> dict[str, Any]:
+    """Return a result as JSON, with what it says of its data set beside the others and beside random rows."""
+    mark = [one.as_dict() for one in marks if (one.metric, one.side) == (result.metric, result.side)]
     beside = [
         one for comparison in found if comparison.side == result.side for one in comparison.of(result.dataset, result.metric)
     ]
-    return {**result.as_dict(), **({"comparisons": beside} if beside else {})}
+    return {**result.as_dict(), **({"comparisons": beside} if beside else {}), **({"yardstick": mark[0]} if mark else {})}
 
 
 def _compared(

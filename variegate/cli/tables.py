@@ -11,10 +11,13 @@ from variegate.cli.layout import print_table, table_format
 
 if TYPE_CHECKING:
     from variegate.diagnosing import Diagnosis
-    from variegate.metrics import Comparison, Measurement
+    from variegate.metrics import Comparison, Measurement, Yardstick
     from variegate.metrics.compare import Pair
 
-__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table"]
+__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table", "yardstick_table"]
+
+# Metrics of the user's own, which have no level, come first.
+_LEVELS = (None, "macro", "meso", "micro")
 
 
 def measurement_table(results: Sequence[Measurement]) -> None:
@@ -26,9 +29,8 @@ def measurement_table(results: Sequence[Measurement]) -> None:
     sides = list(dict.fromkeys(result.side for result in results))
     by_side = len(names) == 1 and len(sides) > 1
     found = {(result.metric, result.side, result.dataset): result for result in results}
-    # By level, within each as they came; metrics of the user's own come first.
-    levels = (None, "macro", "meso", "micro")
-    ordered = sorted(results, key=lambda result: levels.index(_level(result.metric)))
+    # By level, within each as they came.
+    ordered = sorted(results, key=lambda result: _LEVELS.index(_level(result.metric)))
     metrics = {result.metric: result for result in ordered}
     rows: list[list[str]] = []
     breaks = []
@@ -100,6 +102,29 @@ def _verdict(found: Comparison) -> str:
 
 def _metrics(names: Sequence[str], found: Comparison) -> str:
     return f"{', '.join(names)} ({len(names)} of {len(found.metrics)})" if names else "none"
+
+
+def yardstick_table(marks: Sequence[Yardstick]) -> None:
+    """Print, for each metric and side, the value, what random rows have, and which of the two is more diverse."""
+    if not marks:
+        return
+    one = marks[0]
+    title = (
+        f"Is that much? {one.dataset} beside {one.draws} random draws of {one.rows:,} rows of {one.of}. The range is where\n"
+        "one more draw would fall 19 times of 20. Inside it, the set is as diverse as random rows are."
+    )
+    said = {"more": "more diverse", "less": "less diverse", "usual": "as random rows"}
+    marks = sorted(marks, key=lambda mark: _LEVELS.index(_level(mark.metric)))
+    levels = [_level(mark.metric) for mark in marks]
+    breaks = [at for at in range(1, len(levels)) if levels[at] != levels[at - 1]]
+    rows = [
+        [mark.metric, mark.side, _number(mark.value), " to ".join(map(_number, mark.interval)), f"{100 * mark.below:.0f} %",
+         said[mark.verdict]]
+        for mark in marks
+    ]  # fmt: skip
+    print_table(
+        ["metric", "side", "value", "random rows", "of them below", "so it is"], rows, numbers_from=2, title=title, breaks=breaks
+    )
 
 
 def curve_table(results: Sequence[Measurement]) -> None:

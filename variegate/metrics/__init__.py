@@ -10,6 +10,7 @@ from variegate.metrics.run import MAX_PAIR_ROWS, Settings, build_views
 from variegate.metrics.samples import sample_scores
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import ALIASES, GROUPS, METRICS, metric_names, metric_specs
+from variegate.metrics.yardstick import Yardstick, yardstick
 
 __all__ = [
     "ALIASES",
@@ -20,6 +21,7 @@ __all__ = [
     "Measurement",
     "MetricSpec",
     "Settings",
+    "Yardstick",
     "build_views",
     "compare",
     "comparisons",
@@ -31,4 +33,5 @@ __all__ = [
     "rarefaction",
     "sample_scores",
     "sides_of",
+    "yardstick",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from variegate.data.record import Side
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.metrics.run import Settings
+    from variegate.metrics.spec import Measurement
 
-__all__ = ["doubts_of_sets", "doubts_of_vectors", "script_of"]
+__all__ = ["doubts_of_sets", "doubts_of_vectors", "only_counts_rows", "script_of"]
 
 # Single bytes among a set's tokens, and mean cosine, above which static vectors say little.
 MOST_BYTES = 0.2
@@ -95,3 +97,13 @@ def _mean_cosine(corpus: Corpus, side: Side, embedder: str) -> float:
         block = np.asarray(vectors[start : start + 4096], np.float64)
         total += (block / np.linalg.norm(block, axis=1, keepdims=True)).sum(axis=0)
     return float((total @ total - n) / (n * (n - 1)))
+
+
+def only_counts_rows(result: Measurement) -> bool:
+    """Whether each row is a topic of its own, so that a metric of topics or clusters says nothing but the number of rows."""
+    metric = result.metric.partition("@")[0]
+    if metric in ("topic_count", "topic_hill"):
+        return result.n > 1 and math.isclose(result.value, result.n, rel_tol=1e-9)
+    if metric in ("topic_entropy", "partition_entropy"):
+        return result.n > 1 and math.isclose(result.value, math.log2(result.n), rel_tol=1e-9)
+    return False
