@@ -88,5 +88,5 @@ def report_to_terminal() -> None:
     """Show progress on stderr from now on, if stderr is a terminal."""
     import sys
 
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         _reporter.set(_bar)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -13,6 +13,7 @@ import click
 
 from variegate._version import __version__
 from variegate.choices import from_defaults
+from variegate.cli.streams import echo, forgiving, let_go
 from variegate.errors import VariegateError
 
 __all__ = ["cli", "main"]
@@ -68,12 +69,18 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 for a failure, 2 for bad usage or bad data."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    with forgiving():
+        return _run([one for one in given if one != "--debug"], debug="--debug" in given)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
-        status = cli.main(args=[one for one in given if one != "--debug"], prog_name="variegate", standalone_mode=False)
+        status = cli.main(args=arguments, prog_name="variegate", standalone_mode=False)
+        # Here and not at the end of the program, where nothing can be said of it any more.
+        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         return 0
     except click.ClickException as error:
         context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "variegate"
@@ -86,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("stopped; what is cached so far is kept.", 130)
     except BrokenPipeError:
         # The reader of our output has gone; what is still buffered must not raise once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go()
         return 1
     except MemoryError:
         return _say(
@@ -94,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             1,
         )
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            let_go()
+            return _say("no space is left where the output goes. Make room there, or write to another disk.", 1)
         if debug:
             raise
         first = (str(error).splitlines() or [""])[0]
@@ -103,5 +113,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(message: str, status: int) -> int:
     # Names and values of bad data may hold what cannot be encoded.
     text = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
-    click.echo(f"variegate: {text}", err=True)
+    echo(f"variegate: {text}", err=True)
     return status

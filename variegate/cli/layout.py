@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +9,8 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import click
+
+from variegate.cli.streams import echo, fits_stdout, is_terminal, json_that_fits
 
 __all__ = ["FORMATS", "format_option", "print_table", "table_format"]
 
@@ -64,10 +65,13 @@ def print_table(
     """
     kind = table_format()
     if kind == "table":
+        header, title = [fits_stdout(name) for name in header], None if title is None else fits_stdout(title)
+        rows = [[fits_stdout(cell) for cell in row] for row in rows]
         _for_a_terminal(header, rows, numbers_from, title, breaks)
     elif kind == "json":
         named = [dict(zip(header, row, strict=True)) for row in rows]
-        click.echo(json.dumps({"title": title, "rows": named} if title else named, ensure_ascii=False, indent=1))
+        found = {"title": title, "rows": named} if title else named
+        echo(json_that_fits(found))
     else:
         _for_a_document(header, rows, kind, title)
 
@@ -82,9 +86,9 @@ def _for_a_document(header: Sequence[str], rows: Sequence[Sequence[str]], kind: 
         columns = [Column(name, name) for name in header]
         cells = [dict(zip(header, row, strict=True)) for row in rows]
     if title and kind != "csv":
-        click.echo(title if kind == "markdown" else "".join(f"% {line}\n" for line in title.splitlines()).rstrip())
-        click.echo()
-    click.echo(write_table(cells, columns, kind))  # type: ignore[arg-type]
+        echo(title if kind == "markdown" else "".join(f"% {line}\n" for line in title.splitlines()).rstrip())
+        echo()
+    echo(write_table(cells, columns, kind))  # type: ignore[arg-type]
 
 
 def _for_a_terminal(
@@ -95,7 +99,7 @@ def _for_a_terminal(
     from rich.table import Table
     from rich.text import Text
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else WIDE
     console = Console(width=width, highlight=False, markup=False)
     if title is not None:
         console.print(title)

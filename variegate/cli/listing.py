@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from variegate.cli.layout import format_option, print_table, table_format
+from variegate.cli.streams import echo, json_that_fits
 
 __all__ = ["list_command", "tables"]
 
@@ -64,7 +63,7 @@ def list_command(what: str | None, as_json: bool) -> None:
     chosen = {name: table for name, table in tables().items() if what in (None, name)}
     if as_json or table_format() == "json":
         plain = {name: [dict(zip(header, row, strict=True)) for row in rows] for name, (header, rows) in chosen.items()}
-        click.echo(json.dumps(plain[what] if what else plain, indent=1, ensure_ascii=False))
+        echo(json_that_fits(plain[what] if what else plain))
         return
     for header, rows in chosen.values():
         print_table(header, rows)

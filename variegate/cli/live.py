@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
+from variegate.cli.streams import echo, is_terminal
 from variegate.progress import Advance, announce_by, report_by
 
 __all__ = ["Live", "duration"]
@@ -68,7 +67,7 @@ class Live:
     @contextmanager
     def shown(self) -> Iterator[Live]:
         """Show the table while the block runs."""
-        if self.quiet or not sys.stderr.isatty():
+        if self.quiet or not is_terminal(sys.stderr):
             yield self
             return
         from rich.console import Console
@@ -113,7 +112,7 @@ class Live:
 
     def _line(self, text: str) -> None:
         if self._live is None and not self.quiet:
-            click.echo(text, err=True)
+            echo(text, err=True)
 
     @contextmanager
     def _inner(self, what: str, total: int, unit: str) -> Iterator[Advance]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from variegate.cli.streams import echo
 from variegate.errors import ParameterError
 
 __all__ = [
@@ -80,7 +81,7 @@ def neighbours_option(command: Command) -> Command:
 def say(message: str, quiet: bool = False) -> None:
     """Tell a person something, on stderr."""
     if not quiet:
-        click.echo(message, err=True)
+        echo(message, err=True)
 
 
 def pairs(text: str | None, option: str) -> dict[str, str] | None:

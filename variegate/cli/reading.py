@@ -14,6 +14,7 @@ import click
 
 from variegate.cli.layout import table_format
 from variegate.cli.options import pairs, say
+from variegate.cli.streams import echo
 from variegate.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def write_json(found: Any, to: Path | None, show: Callable[[], None]) -> None:
     to = json_target(to)
     text = as_json(found, indent=1)
     if to == STDOUT:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     show()
     if to is not None:

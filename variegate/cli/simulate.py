@@ -9,6 +9,7 @@ import click
 
 from variegate.cli.layout import format_option, print_table
 from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
+from variegate.cli.streams import echo
 
 if TYPE_CHECKING:
     from variegate.study.simulation.simulate import Agreement, Simulation
@@ -93,7 +94,7 @@ def _show(found: Simulation) -> None:
     )
     print_table(["metric", *columns], rows, numbers_from=1, title=title)
     for name in found.scenarios:
-        click.echo(f"{name}: {SCENARIOS[name].reason}.")
+        echo(f"{name}: {SCENARIOS[name].reason}.")
 
 
 def _columns(found: Simulation) -> dict[str, str | None]:

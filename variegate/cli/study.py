@@ -10,6 +10,7 @@ import click
 from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say
 from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
+from variegate.cli.streams import echo
 from variegate.errors import DataError
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ def study_command(
         say(f"The page is {found.page}.", quiet)
     write_json(_as_json(found), json_to, lambda: _show(found))
     for what, why in found.failures:
-        click.echo(f"failed: {what}: {why}", err=True)
+        echo(f"failed: {what}: {why}", err=True)
     if found.failures:
-        click.echo(f"{len(found.failures):,} pieces of work failed. The same command tries these again.", err=True)
+        echo(f"{len(found.failures):,} pieces of work failed. The same command tries these again.", err=True)
     return 1 if found.failures else 0
 
 
@@ -117,8 +118,8 @@ def _show_plan(study: str, output: Path | None, share: tuple[int, int], json_to:
     def show() -> None:
         print_table(["subset", "side", "level", "amount", "seed", "runs done"], rows, numbers_from=5)
         for line in _cost_lines(cost):
-            click.echo(line)
-        click.echo(f"Everything lies in {work.folder.path}. Nothing of it was done just now.")
+            echo(line)
+        echo(f"Everything lies in {work.folder.path}. Nothing of it was done just now.")
 
     write_json({"cost": vars(cost), "subsets": [one.name for one in work.subsets]}, json_to, show)
 
@@ -162,7 +163,7 @@ def _as_json(found: Conducted) -> dict[str, Any]:
 
 
 def _show(found: Conducted) -> None:
-    click.echo(f"{len(found.finished):,} of {found.planned:,} runs are finished, in {found.folder}.")
+    echo(f"{len(found.finished):,} of {found.planned:,} runs are finished, in {found.folder}.")
     for one in found.findings:
         _show_findings(one)
 

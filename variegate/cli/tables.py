@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import click
-
 from variegate.cli.layout import print_table, table_format
+from variegate.cli.streams import echo
 
 if TYPE_CHECKING:
     from variegate.diagnosing import Diagnosis
     from variegate.metrics import Comparison, Measurement, Yardstick
     from variegate.metrics.compare import Pair
 
-__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "measurement_table", "yardstick_table"]
+__all__ = ["comparison_table", "curve_table", "diagnosis_tables", "in_percent", "measurement_table", "short", "yardstick_table"]
 
 # Metrics of the user's own, which have no level, come first.
 _LEVELS = (None, "macro", "meso", "micro")
@@ -141,22 +141,22 @@ def curve_table(results: Sequence[Measurement]) -> None:
 def diagnosis_tables(found: Diagnosis) -> None:
     """Print where a data set is not diverse."""
     against = "" if found.reference is None else f", against {found.reference}"
-    click.echo(f"{found.dataset}, {found.side} side, {found.n:,} rows{against}\n")
-    click.echo(f"{found.duplicate_rows:,} rows are near-duplicates of an earlier one (L2 distance up to {found.radius:.3g})\n")
+    echo(f"{found.dataset}, {found.side} side, {found.n:,} rows{against}\n")
+    echo(f"{found.duplicate_rows:,} rows are near-duplicates of an earlier one (L2 distance up to {found.radius:.3g})\n")
     rows = [[f"{one.size:,}", ", ".join(map(str, one.rows[:4])), one.example] for one in found.duplicates]
     _titled("The largest groups of near-duplicates", ["rows", "numbers", "the first"], rows)
     expected = "equal shares" if found.reference is None else "reference"
-    rows = [[_percent(one.share), _percent(one.reference_share), "\n".join(one.examples)] for one in found.crowded]
+    rows = [[in_percent(one.share), in_percent(one.reference_share), "\n".join(one.examples)] for one in found.crowded]
     _titled("Regions that hold more than their share", ["share", expected, "from the middle"], rows)
     rows = [
-        [f"{one.coverage:.3f}", _percent(one.share), _percent(one.reference_share), "\n".join(one.examples)]
+        [f"{one.coverage:.3f}", in_percent(one.share), in_percent(one.reference_share), "\n".join(one.examples)]
         for one in found.missed
     ]
     header = ["similarity", "share", "reference", "from the middle"]
     _titled("Regions of the reference that are covered worst (similarity to the nearest row)", header, rows)
-    rows = [[repr(one.text), _percent(one.share), _percent(one.reference_share)] for one in found.tokens]
+    rows = [[repr(one.text), in_percent(one.share), in_percent(one.reference_share)] for one in found.tokens]
     _titled("Tokens in more rows than in the reference", ["token", "in rows", "of the reference"], rows)
-    rows = [[f"{one.rows:,}", _percent(one.share), repr(one.text)] for one in found.phrases]
+    rows = [[f"{one.rows:,}", in_percent(one.share), repr(one.text)] for one in found.phrases]
     _titled("Phrases that stand in most rows", ["rows", "share", "phrase"], rows)
 
 
@@ -186,12 +186,27 @@ def _cell(result: Measurement | None) -> str:
         return "-"
     if result.interval is None or result.interval[0] == result.interval[1]:
         return _number(result.value)
-    return f"{_number(result.value)} ± {(result.interval[1] - result.interval[0]) / 2:.2g}"
+    return f"{_number(result.value)} ± {short((result.interval[1] - result.interval[0]) / 2)}"
 
 
 def _number(value: float) -> str:
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+def in_percent(share: float) -> str:
+    """Return a share of 1 in per cent, never in powers of ten.
+
+    >>> in_percent(1.0), in_percent(0.9961), in_percent(0.123), in_percent(0.00421), in_percent(0.00004)
+    ('100 %', '99.6 %', '12 %', '0.42 %', '0.004 %')
+    """
+    # Near the whole a digit more: 99.6 % is not all.
+    return f"{100 * share:.3g} %" if 0.99 <= share < 1 else f"{short(100 * share)} %"
+
+
+def short(value: float) -> str:
+    """Return a number with two digits that count, written out.
+
+    >>> short(149.8), short(0.049), short(0.0)
+    ('150', '0.049', '0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{Decimal(f'{value:.2g}'):f}"

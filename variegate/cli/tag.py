@@ -12,6 +12,8 @@ from variegate.cli.embed import cache_in_use
 from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say, side_option
 from variegate.cli.reading import OutputPath, Reading, data_options
+from variegate.cli.streams import echo
+from variegate.cli.tables import in_percent, short
 from variegate.data.record import Side
 from variegate.errors import ParameterError
 
@@ -107,9 +109,9 @@ def _tags(corpus: Corpus, side: Side, tags: str, dry_run: bool, limit_requests: 
     source = tags if wanted is None else wanted.source
     if dry_run:
         if is_llm(source):
-            click.echo(tag_texts(corpus.texts(side), source, corpus.where, dry=True).plan)
+            echo(str(tag_texts(corpus.texts(side), source, corpus.where, dry=True).plan))
         else:
-            click.echo(f"{len(corpus):,} rows: {source} asks no model")
+            echo(f"{len(corpus):,} rows: {source} asks no model")
         return None
     if is_llm(tags):
         keep = on_failed == "null"
@@ -128,9 +130,9 @@ def _table(corpus: Corpus, side: str, found: RowTags, top: int) -> None:
 
     counts = Counter(tag for row in found for tag in row or [])
     tagged = sum(bool(row) for row in found)
-    each = f", {sum(counts.values()) / tagged:.2g} a row" if tagged else ""
+    each = f", {short(sum(counts.values()) / tagged)} a row" if tagged else ""
     title = f"{corpus.name}, {side}: {tagged:,} of {len(found):,} rows have tags, {len(counts):,} different ones{each}"
     # By name where the counts are the same, so that the table does not depend on the order of the rows.
     shown = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
-    rows = [[tag, f"{n:,}", f"{100 * n / len(found):.2g} %"] for tag, n in shown]
+    rows = [[tag, f"{n:,}", in_percent(n / len(found))] for tag, n in shown]
     print_table(["tag", "rows", "share"], rows, numbers_from=1, title=title)

@@ -45,9 +45,11 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, 
     if beta == 0:
         return np.ones(len(queries))
     if len(points) <= k:
+        # Half of what there are: a neighbourhood that is not the whole set.
+        what, option = ("a smaller k", f"k={(len(points) + 1) // 2}") if len(points) > 1 else ("no density", "beta=0")
         raise DataError(
             f"The density needs more than k = {k} distinct reference rows, but there are {len(points)}. Pass a larger "
-            "reference or a smaller k."
+            f"reference, or {what}: --set {option} with select, --set novelsum.{option} with measure."
         )
     sigma = np.empty(len(queries))
     # All neighbours of all rows at once would be n x k numbers; where they are allowed, products are saved.

@@ -36,7 +36,8 @@ def instag(tags: Tokens, size: int, *, seed: int, room: Room | None = None) -> P
         tagged = int((lengths > 0).sum())
         if room.budget is not None:
             raise DataError(f"instag: {tagged} of {len(tags)} rows have tags, too few for {room.asked}.")
-        raise DataError(f"instag: {tagged} of {len(tags)} rows have tags, so {size} cannot be chosen. Choose 1 to {tagged}.")
+        fix = f"Choose 1 to {tagged}." if tagged else "Pass other tags (variegate list tags)."
+        raise DataError(f"instag: {tagged} of {len(tags)} rows have tags, so {size} cannot be chosen. {fix}")
     room.open &= lengths > 0
     order = np.lexsort((np.random.default_rng(seed).permutation(len(tags)), -lengths))
     left = order[room.open[order]].tolist()

@@ -154,7 +154,8 @@ def _refuse(incidence: Incidence, order: Pruning, room: Room, owner: str) -> Non
         raise DataError(f"{begun}, {tokens:,} tokens in all, fewer than {room.asked}.")
     if room.quotas is not None:
         raise DataError(f"{begun}, too few of some lengths for {room.asked}. Ask for fewer, or match no lengths.")
-    raise DataError(f"{begun}, so {room.size} cannot be chosen. Choose 1 to {carriers}.")
+    fix = f"Choose 1 to {carriers}." if carriers else "Choose by something else, for example another strategy."
+    raise DataError(f"{begun}, so {room.size} cannot be chosen. {fix}")
 
 
 def _last_that_fills(order: Pruning, room: Room) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -135,7 +136,7 @@ def select(
         **defaults, **params, **({} if quality is None else {"quality": quality}), **views.params(spec.view, corpus), **about,
         **picks.params, **recorded(searches), **limits.outcome(part.take(picks.rows)),
     }  # fmt: skip
-    notes += picks.notes
+    notes += [*picks.notes, *_copies(corpus, rows, spec.name)]
     return Selection(rows, picks.gains, spec.name, all_params, seed, len(rows), _about(corpus), __version__, notes)
 
 
@@ -148,6 +149,25 @@ def refuse_parameters(strategy: str, params: Mapping[str, Any], quality: str | N
     spec = _spec_of(strategy)
     _defaults(spec, dict(params))
     _refuse_quality(spec, quality)
+
+
+def _copies(corpus: Corpus, rows: NDArray[np.int64], strategy: str) -> list[str]:
+    """Say how many of the rows that were chosen stand among them more than once, word for word."""
+    if corpus.given_vectors is not None:
+        return []
+    import pyarrow as pa
+
+    side: Side = "both" if "both" in corpus.sides else next(iter(corpus.sides))
+    counts = Counter(corpus.texts(side).take(pa.array(rows)).to_pylist())
+    copies = sum(times for times in counts.values() if times > 1)
+    if not copies:
+        return []
+    held = "all of one text" if len(counts) == 1 else f"{len(counts):,} different texts in all"
+    other = "" if strategy.startswith("novelselect") else ", or pass --strategy novelselect, which takes them last"
+    return [
+        f"{copies:,} of the {len(rows):,} rows chosen have an exact copy among them ({held}). Take copies out of the pool "
+        f"first{other}"
+    ]
 
 
 def _about(corpus: Corpus) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,12 @@ from variegate.corpus import Corpus, same_dimensions
 from variegate.data.record import Side
 from variegate.errors import DataError
 from variegate.views.lsa.names import named_in_records
+from variegate.views.tags.tags import KEYPHRASES
 from variegate.views.topics import is_clustering
 
 __all__ = ["ViewSettings", "joined", "quality_of"]
+
+LARGEST = float(np.finfo(np.float64).max) / 2
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,20 @@ class ViewSettings:
             return corpus.vectors(self.side, self.embedder), corpus.tokens(self.side, self.tokenizer)
         if kind == "topics":
             return corpus.topics(self.side, self.topics, self.embedder, fitted_on)
-        if kind == "tags":
-            return corpus.tags(self.side, self.tags, fitted_on)
-        if kind == "tag graph":
-            names = corpus.tag_vectors(self.side, self.tags, self.embedder, fitted_on)
-            return corpus.tags(self.side, self.tags, fitted_on), names
+        if kind in ("tags", "tag graph"):
+            tags = corpus.tags(self.side, self.tags, fitted_on)
+            if corpus is fitted_on and not len(tags.ids):
+                raise DataError(self._no_tags(corpus))
+            return tags if kind == "tags" else (tags, corpus.tag_vectors(self.side, self.tags, self.embedder, fitted_on))
         return corpus.tokens(self.side, self.tokenizer) if kind == "tokens" else len(corpus)
+
+    def _no_tags(self, corpus: Corpus) -> str:
+        why = "no phrase stands in a few rows and not in too many" if self.tags == KEYPHRASES else "its tags are all empty"
+        return (
+            f"{corpus.name}, {self.side} side: no row has a tag by --tags {self.tags} ({why}), so there is nothing to choose by. "
+            "Pass --tags COLUMN for tags that the rows have, --tags llm:MODEL@URL for those of a chat model, or a strategy that "
+            "needs no tags, such as --strategy k_center."
+        )
 
     def params(self, kind: str | None, corpus: Corpus) -> dict[str, Any]:
         """Return which of the settings the view depends on, for the record."""
@@ -84,20 +97,34 @@ def joined(kind: str | None, view: Any, other: Any, corpus: Corpus, extended: Co
     if kind == "tag graph":
         # A vector for each tag of either, by ascending tag number.
         at = np.unique(np.concatenate([one[0].type_counts[0] for one in (view, other)]), return_index=True)[1]
-        return view[0].followed_by(other[0]), np.concatenate([view[1], other[1]])[at]
+        vectors = [one[1] for one in (view, other) if len(one[1])]
+        return view[0].followed_by(other[0]), np.concatenate(vectors)[at]
     return view + other if kind is None else view.followed_by(other)
 
 
 def quality_of(corpus: Corpus, column: str) -> NDArray[np.float64]:
     """Return a column of numbers, scaled so that the least is 0 and the largest 1.
 
+    Numbers that are written as text, as everything in a CSV file is, and decimals are numbers too.
+
     Raises:
         DataError: a value is no finite number; the message names the row.
     """
-    values = corpus.column(column)
-    for row, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            raise DataError(f"{corpus.where(row)}: the quality '{column}' must be a finite number. Got {value!r} instead.")
-    numbers = np.array(values, np.float64)
+    numbers = np.array([_finite(value) for value in corpus.column(column)], np.float64)
+    for row in np.flatnonzero(np.isnan(numbers)).tolist():
+        value = corpus.column(column)[row]
+        raise DataError(f"{corpus.where(row)}: the quality '{column}' must be a finite number. Got {value!r} instead.")
     spread = numbers.max() - numbers.min()
     return (numbers - numbers.min()) / spread if spread else np.ones(len(numbers))
+
+
+def _finite(value: Any) -> float:
+    """Return a number, or NaN for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return math.nan
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+    # The largest less the least must be a number too.
+    return number if abs(number) <= LARGEST else math.nan

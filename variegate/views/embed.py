@@ -107,6 +107,8 @@ def embed_tags(tags: Tags, name: str, owner: str) -> Vectors:
             "that embeds texts, such as static (variegate list embedders)."
         )
     names = [tags.names[number] for number in tags.type_counts[0].tolist()]
+    if not names:
+        return np.zeros((0, 0), np.float32)
     texts = pa.chunked_array([pa.array(names, pa.large_string())])
     return checked_tag_vectors(embed_texts(texts, name, digest_texts(texts)), names, f"{owner}, {name}")
 

@@ -48,7 +48,7 @@ def novelselect(
     *,
     seed: int,
     reference: NDArray[Any] | None = None,
-    k: int = NEIGHBOURS,
+    k: int | None = None,
     alpha: float = ALPHA,
     beta: float = BETA,
     density_of: str = "both",
@@ -72,7 +72,7 @@ def novelselect(
         size: how many to choose.
         seed: draws the first row where `first` is None or "random".
         reference: (m, d) vectors in which densities are taken; the pool itself if None.
-        k: neighbours of the density.
+        k: neighbours of the density; None for 10, or for half of the distinct rows where a pool has no more than 10.
         alpha: how fast the weight falls with the rank.
         beta: strength of the density; 0 for none.
         density_of: "both", sigma(x) + sigma(x_j) (the authors' code), or "other", sigma(x_j) (the paper's text).
@@ -93,6 +93,7 @@ def novelselect(
 
     Reference: Yang et al. 2025, "Measuring Data Diversity for Instruction Tuning", ACL, algorithm 1.
     """
+    asked, k = k, NEIGHBOURS if k is None else k
     _check(k, alpha, beta, density_of, duplicates, closeness, spacing)
     if not np.isfinite(gamma) or gamma < 0:
         raise bad_parameter("gamma", "novelselect", "a number of at least 0", gamma)
@@ -102,15 +103,19 @@ def novelselect(
         reference = None
     groups = near_duplicates(x, closeness=closeness, k=k) if duplicates == "near" else None
     points, rows_of_points = _density_rows(x, reference, groups, duplicates, closeness, k)
+    notes = []
+    if asked is None and reference is None and 1 < len(points) <= k and beta:
+        k = (len(points) + 1) // 2
+        notes.append(f"the pool has {len(points)} distinct rows, so densities are taken among k = {k} neighbours instead of 10")
     sigma = density(x, points, k=k, beta=beta, points_at=rows_of_points)
     params: dict[str, Any] = {
+        "k": k,
         "density_median": float(np.median(sigma)),
         "density_max": float(sigma.max()),
         "reference_rows": len(points),
     }
     # Often a copy of most of the vectors, and not needed any more.
     del points
-    notes = []
     start = _first(first, x, sigma, seed, alpha, room, groups)
     if start is not None:
         params["first"] = start

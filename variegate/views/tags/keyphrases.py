@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from variegate.progress import track
 from variegate.ragged import starts_of
 from variegate.views.cache import cached_arrays
 from variegate.views.tags.tags import KEYPHRASES, Tags, tags_of_rows
+from variegate.views.words import words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,11 +29,8 @@ FEWEST_TEXTS, MOST_FEWEST_TEXTS, TEXTS_A_FEWEST = 2, 20, 5000
 # And in at most this share of the texts, or it is a function word.
 LARGEST_SHARE = 0.05
 SMALLEST_LIMIT = 8
-# Han, kana and Thai are written without spaces: pairs of neighbouring characters stand in for words.
-UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-WORD = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])[^\W_])+(?:['\u2019-](?:(?![{UNSPACED}])[^\W_])+)*|[^\w\s]")
 BATCH = 4096
-VERSION = 1
+VERSION = 2
 
 
 def keyphrase_tags(
@@ -186,17 +183,8 @@ def _words(text: str) -> Iterator[str]:
     """Yield the words of a text in lower case; "" for punctuation, stop words and numbers."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    for word in WORD.findall(text.lower()):
-        if word[0] >= "\u0e00" and re.match(f"[{UNSPACED}]", word):
-            yield ""
-            for at in range(len(word) - 1):
-                yield word[at : at + 2]
-                # Pairs of characters overlap, so that no phrase may be made of two of them.
-                yield ""
-        elif len(word) < 3 or word in ENGLISH_STOP_WORDS or not any(map(str.isalpha, word)):
-            yield ""
-        else:
-            yield word
+    for word in words_of(text):
+        yield "" if word in ENGLISH_STOP_WORDS else word
 
 
 def _single(words: _Words, size: int) -> tuple[Ints, Ints]:
