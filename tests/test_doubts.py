@@ -11,7 +11,7 @@ import variegate as vg
 from tests import reference
 from variegate.cli import main
 from variegate.metrics.doubts import doubts_of_sets, doubts_of_vectors, script_of
-from variegate.metrics.run import Settings
+from variegate.viewing import Views
 
 # Characters that LLaMA-2's vocabulary does not have, and everyday ones that it has.
 ENGLISH = ["Name a river", "Bake some bread", "Why is the sky blue", "Write a poem on rain", "Sum these numbers", "Fix this loop"]
@@ -34,20 +34,20 @@ def test_half_of_each_script_is_no_script():
 
 def test_static_vectors_of_single_bytes_are_doubted():
     english, chinese = made(ENGLISH, "english"), made(CHINESE, "chinese")
-    assert doubts_of_vectors(english, "response", Settings()) == ()
+    assert doubts_of_vectors(english, Views("response")) == ()
     ids = chinese.tokens("response").ids
     share = np.mean([3 <= one <= 258 for one in ids.tolist()])
     assert share > 0.2
-    first, *_ = doubts_of_vectors(chinese, "response", Settings())
+    first, *_ = doubts_of_vectors(chinese, Views("response"))
     assert first.startswith(f"{share:.0%} of the tokens of chinese (response) are single bytes") and "--embedder lsa" in first
     # Vectors that are made of other things know nothing of bytes.
-    assert not any("bytes" in one for one in doubts_of_vectors(chinese, "response", Settings(embedder="lsa")))
+    assert not any("bytes" in one for one in doubts_of_vectors(chinese, Views("response", embedder="lsa")))
 
 
 @pytest.mark.parametrize(("shared", "doubted"), [(0.5, False), (2.0, True)])
 def test_vectors_that_are_all_alike_are_doubted(shared, doubted):
     x = np.random.default_rng(0).normal(size=(5000, 8)) + shared
-    found = doubts_of_vectors(vg.Corpus.from_vectors(x, "x"), "both", Settings())
+    found = doubts_of_vectors(vg.Corpus.from_vectors(x, "x"), Views())
     assert len(found) == doubted
     if doubted:
         alike = np.mean([1 - reference.cosine_distance(x[a], x[a + 1]) for a in range(0, 5000, 2)])

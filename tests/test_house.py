@@ -25,7 +25,7 @@ LAYERS = [
     "report export",
     "diagnosing",
     "metrics strategies",
-    "loading using",
+    "loading using viewing",
     "corpus",
     "views",
     "data",

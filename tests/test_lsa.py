@@ -22,6 +22,7 @@ from variegate.export.folder import figures
 from variegate.metrics import sample_scores
 from variegate.study.identity import known_by, located_view
 from variegate.study.ladder import ladder
+from variegate.viewing import Views
 from variegate.views import embed
 from variegate.views.lsa import fit as lsa_fit
 from variegate.views.lsa import grams as lsa_grams
@@ -261,7 +262,7 @@ def test_other_verbs_settle_on_one_fit(sets, tmp_path, monkeypatch):
     sample_scores(one, "both", reference=two, embedder="lsa")
     assert made == [50]
     rows = ladder(one, ["k_center"], tmp_path / "ladder", sizes=[10, 20], side="both", metrics=["novelsum"], embedder="lsa")
-    shown = figures(one, rows[0]["params"].get("rows", np.arange(10)), ["novelsum"], embedder="lsa")
+    shown = figures(one, rows[0]["params"].get("rows", np.arange(10)), ["novelsum"], Views(embedder="lsa"))
     assert shown.failures == [] and made == [50, 60]
     assert (
         json.loads((tmp_path / "ladder" / "ladder.json").read_text(encoding="utf-8"))["lsa_fit"] == rows[0]["params"]["lsa_fit"]

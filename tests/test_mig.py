@@ -19,7 +19,7 @@ from variegate.strategies.objectives.greedy import lazy_greedy
 from variegate.strategies.objectives.tags import tag_shares
 from variegate.strategies.room import Room
 from variegate.strategies.token_coverage import token_coverage
-from variegate.strategies.views import joined
+from variegate.viewing import kind_of
 from variegate.views.tokens import Tokens
 
 
@@ -68,7 +68,7 @@ def extended(view, owned, size, quality=None, **options):
     n, owned_rows = len(view[0]), len(owned[0])
     room = Room(n + owned_rows, size, owned=np.arange(n, n + owned_rows))
     worth = None if quality is None else np.concatenate([quality, np.zeros(owned_rows)])
-    return mig(joined("tag graph", view, owned, None, None), size, seed=0, quality=worth, room=room, **options)
+    return mig(kind_of("tag graph").join(view, owned), size, seed=0, quality=worth, room=room, **options)
 
 
 OPTIONS = [

@@ -15,8 +15,10 @@ from variegate.study.conduct import plan_study, starter, write_starter
 from variegate.study.evaluation.settings import HarnessTasks, JudgedAnswers
 from variegate.study.keys import Keys
 from variegate.study.plan import Variant, read_study
+from variegate.study.stages import Measure
 from variegate.study.training import Budget, Command
 from variegate.study.training import settings as training_settings
+from variegate.viewing import Views
 
 PROMPTS = [{"id": f"p{at}", "set": "own", "prompt": f"Say {at}.", "references": {"gpt4": f"It is {at}."}} for at in range(4)]
 LOSS = study.SMALL["evaluate"][0]
@@ -50,6 +52,15 @@ def subsets(*entries):
 
 def evaluate(*entries):
     return study.small(evaluate=list(entries))
+
+
+def test_what_was_measured_is_found_again():
+    """By names that stay: a folder of a study that was begun with another version of the code goes on."""
+    plain = Measure(("novelsum", "hdd"), ("both", "response"), "static", Views())
+    assert plain.id == "1883aeb935d39454"
+    views = Views(embedder="lsa:256@0123456789abcdef", tokenizer="words", topics="source", tags="normalized:keyphrases")
+    variant = Variant("n2", "novelsum", {"alpha": 2}, False)
+    assert Measure(("novelsum",), ("both",), "lsa", views, variant).id == "55a34a4078b96bdf"
 
 
 def test_all_that_may_be_said(tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,8 @@ from variegate.data.vectors import read_vectors, stack_vectors
 from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
-from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors
+from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors, same_dimensions
+from variegate.views.kept import Kept
 from variegate.views.lsa.names import named_in_records, settled
 from variegate.views.precision import FLOAT16, refuse_storage
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from variegate.views.tags.tags import Tags
     from variegate.views.tokens import Tokens
 
-__all__ = ["BadRow", "Corpus", "same_dimensions"]
+__all__ = ["BadRow", "Corpus"]
 
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -77,7 +79,7 @@ class Corpus:
     multi_turn: int = 0
     vector_storage: str = "float32"
     unnamed: bool = False
-    _views: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
+    kept: Kept = field(default_factory=Kept, repr=False)
 
     def __len__(self) -> int:
         return len(self.origin)
@@ -136,7 +138,7 @@ class Corpus:
 
     def text_digest(self, side: Side) -> str:
         """Return a hash of one side's texts that does not depend on how they are chunked."""
-        return cast(str, self._once(("digest", side), lambda: digest_texts(self.texts(side))))
+        return self.kept.once(("digest", side), lambda: digest_texts(self.texts(side)))
 
     def vectors(self, side: Side = "both", embedder: str = "static") -> Vectors:
         """Return the vectors of one side, shape (n, d), computed once and cached on disk.
@@ -148,10 +150,10 @@ class Corpus:
         from variegate.views.embed import embed_texts
 
         if self.given_vectors is not None:
-            return cast(Vectors, self._once(("vectors",), lambda: checked_vectors(self.given_vectors, self.name, self.numbers)))
+            return self.kept.once(("vectors",), lambda: checked_vectors(self.given_vectors, self.name, self.numbers), getitem)
         embedder, where = settled(embedder, [self]), f"{self.name}, {side} side"
         made = partial(self._embedded, side, embedder, embed_texts)
-        return cast(Vectors, self._once(("vectors", side, embedder), lambda: checked_vectors(made(), where, self.numbers)))
+        return self.kept.once(("vectors", side, embedder), lambda: checked_vectors(made(), where, self.numbers), getitem)
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
@@ -177,12 +179,11 @@ class Corpus:
 
     def tokens(self, side: Side = "both", tokenizer: str = "llama2") -> Tokens:
         """Return the token ids of one side, computed once and cached on disk."""
-        from variegate.views.tokens import tokenize_texts
+        from variegate.views.tokens import Tokens, tokenize_texts
 
-        return cast(
-            "Tokens",
-            self._once(("tokens", side, tokenizer), lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side))),
-        )
+        return self.kept.once(
+            ("tokens", side, tokenizer), lambda: tokenize_texts(self.texts(side), tokenizer, self.text_digest(side)), Tokens.take
+        )  # fmt: skip
 
     def topics(self, side: Side, topics: str, embedder: str, fitted_on: Corpus) -> Ints:
         """Return the topic of each row, shape (n,): a column's values numbered, or clusters of the vectors.
@@ -201,15 +202,12 @@ class Corpus:
         vectors, fitted = self.vectors(side, embedder), fitted_on.vectors(side, embedder)
         same_dimensions(self, vectors, fitted_on, fitted)
 
-        def build() -> tuple[Corpus, Ints]:
-            return fitted_on, cluster_labels(topics, vectors, fitted, lambda: fitted_on.vector_digest(side, embedder))
-
-        # By identity, since names repeat; the corpus is kept along, so that its id is not given to another.
-        return cast(Ints, self._once(("topics", side, embedder, topics, id(fitted_on)), build)[1])
+        build = partial(cluster_labels, topics, vectors, fitted, lambda: fitted_on.vector_digest(side, embedder))
+        return self.kept.once(("topics", side, embedder, topics), build, getitem, fitted_on)
 
     def vector_digest(self, side: Side, embedder: str) -> str:
         """Return a hash of the vectors of one side."""
-        return cast(str, self._once(("vector digest", side, embedder), lambda: digest_vectors(self.vectors(side, embedder))))
+        return self.kept.once(("vector digest", side, embedder), lambda: digest_vectors(self.vectors(side, embedder)))
 
     def tags(self, side: Side, tags: str, fitted_on: Corpus) -> Tags:
         """Return the tags of each row.
@@ -221,24 +219,24 @@ class Corpus:
                 take their names.
         """
         from variegate.views.tags.tagger import is_llm, llm_tags
-        from variegate.views.tags.tags import KEYPHRASES, column_tags, normalized
+        from variegate.views.tags.tags import KEYPHRASES, Tags, column_tags, normalized
 
         wanted = normalized(tags)
         if wanted is None and is_llm(tags):
-            return cast("Tags", self._once(("tags", side, tags), lambda: llm_tags(self.texts(side), tags, self.where)))
+            return self.kept.once(("tags", side, tags), lambda: llm_tags(self.texts(side), tags, self.where), Tags.take)
         if wanted is None and tags != KEYPHRASES:
-            return cast("Tags", self._once(("tags", tags), lambda: column_tags(self.column(tags), self.where)))
+            return self.kept.once(("tags", tags), lambda: column_tags(self.column(tags), self.where), Tags.take)
 
-        def build() -> tuple[Corpus, Tags]:
+        def build() -> Tags:
             from variegate.views.tags.keyphrases import keyphrase_tags
 
             if wanted is not None:
                 names = fitted_on.tag_names(side, tags)
-                return fitted_on, names.applied(self.tags(side, wanted.source, fitted_on), self.name)
+                return names.applied(self.tags(side, wanted.source, fitted_on), self.name)
             texts, fitted = self.texts(side), fitted_on.texts(side)
-            return fitted_on, keyphrase_tags(texts, self.text_digest(side), fitted, fitted_on.text_digest(side))
+            return keyphrase_tags(texts, self.text_digest(side), fitted, fitted_on.text_digest(side))
 
-        return cast("Tags", self._once(("tags", side, tags, id(fitted_on)), build)[1])
+        return self.kept.once(("tags", side, tags), build, Tags.take, fitted_on)
 
     def tag_vectors(self, side: Side, tags: str, embedder: str, fitted_on: Corpus) -> Vectors:
         """Return the vectors of the names of this corpus's tags, by ascending tag number, shape (tags, d).
@@ -256,8 +254,8 @@ class Corpus:
         from variegate.views.embed import embed_tags
 
         embedder, own = settled(embedder, [fitted_on]), self.tags(side, tags, fitted_on)
-        key = ("tag vectors", side, tags, embedder, id(fitted_on))
-        return cast(Vectors, self._once(key, lambda: (fitted_on, embed_tags(own, embedder, self.name)))[1])
+        build = partial(embed_tags, own, embedder, self.name)
+        return self.kept.once(("tag vectors", side, tags, embedder), build, fitted_on=fitted_on)
 
     def tag_names(self, side: Side, tags: str) -> TagNames:
         """Return what `normalized` tags are called after this corpus."""
@@ -268,8 +266,8 @@ class Corpus:
         if wanted is None:
             raise bad_parameter("tags", "Corpus.tag_names", "of the form normalized:TAGS", tags)
         source = wanted.source
-        found = self._once(("names", side, source), lambda: fit_names(self.tags(side, source, self)))
-        return cast("TagNames", found).kept(wanted.fewest_rows, tags, self.name)
+        found = self.kept.once(("names", side, source), lambda: fit_names(self.tags(side, source, self)))
+        return found.kept(wanted.fewest_rows, tags, self.name)
 
     def where(self, row: int) -> str:
         """Say which file and line (or row) a row comes from."""
@@ -281,7 +279,7 @@ class Corpus:
         """Return a number for the value of one field in each row, shape (n,)."""
         from variegate.views.topics import column_labels
 
-        return cast(Ints, self._once(("labels", column), lambda: column_labels(self.column(column))))
+        return self.kept.once(("labels", column), lambda: column_labels(self.column(column)), getitem)
 
     def column(self, name: str) -> list[Any]:
         """Return one field of every row as it stands in the data, length n.
@@ -309,18 +307,12 @@ class Corpus:
         at = np.asarray(rows, np.int64)
         sides = {side: texts.take(pa.array(at)) for side, texts in self.sides.items()}
         label = name or f"subset of {self.name}"
-        part = Corpus(label, self.sources, self.origin[at], self.numbers[at], sides, unnamed=name is None)
+        part = Corpus(
+            label, self.sources, self.origin[at], self.numbers[at], sides, unnamed=name is None, kept=self.kept.share(at)
+        )  # fmt: skip
         part.vector_storage = self.vector_storage
         if self.given_vectors is not None:
             part.given_vectors = self.given_vectors[at]
-        for key, view in self._views.items():
-            if key[0] == "vectors":
-                part._views[key] = view[at]
-            elif key[0] in ("tokens", "labels") or (key[0] == "tags" and not isinstance(view, tuple)):
-                part._views[key] = view.take(at)
-            elif key[0] in ("topics", "tags"):
-                # With the corpus that they were fitted on: what they are does not depend on the part.
-                part._views[key] = (view[0], view[1].take(at))
         return part
 
     def rows(self) -> list[dict[str, Any]]:
@@ -350,7 +342,7 @@ class Corpus:
         source = Source(self.name, rows, found, False, None)
         origin = np.stack([np.zeros(len(self), np.int64), np.arange(len(self))], axis=1)
         return replace(
-            self, sources=[source], origin=origin, numbers=np.arange(len(self)), skipped=[], _views=dict(self._views)
+            self, sources=[source], origin=origin, numbers=np.arange(len(self)), skipped=[], kept=self.kept.copy()
         )  # fmt: skip
 
     @property
@@ -379,22 +371,8 @@ class Corpus:
             raise missing_extra("datasets", "hub", "Corpus.to_dataset") from None
         return datasets.Dataset(as_table(self.name, self.places))
 
-    def _once(self, key: tuple[Any, ...], build: Any) -> Any:
-        if key not in self._views:
-            self._views[key] = build()
-        return self._views[key]
-
 
 def _rows_at(source: Source, positions: Ints) -> Iterable[tuple[int, dict[str, Any]]]:
     for start in range(0, len(positions), CHUNK):
         part = positions[start : start + CHUNK].tolist()
         yield from zip(part, source.rows.take(part), strict=True)
-
-
-def same_dimensions(corpus: Corpus, vectors: Vectors, reference: Corpus, against: Vectors) -> None:
-    """Raise a DataError where two sets of vectors differ in their number of dimensions: they are of different embedders."""
-    if vectors.shape[1] != against.shape[1]:
-        raise DataError(
-            f"{corpus.name}: has vectors of {vectors.shape[1]} dimensions, but the reference {reference.name} has "
-            f"{against.shape[1]}. Make both with the same embedder."
-        )

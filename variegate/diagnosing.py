@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.corpus import Corpus, same_dimensions
+from variegate.corpus import Corpus
 from variegate.data.record import Side
 from variegate.errors import DataError, bad_parameter
 from variegate.geometry import assign, collecting, kmeans, largest_cosine, near_duplicates, recorded, sharing
@@ -17,6 +17,7 @@ from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
 from variegate.ragged import starts_of
+from variegate.views.checked import same_dimensions
 from variegate.views.lsa.names import settled
 from variegate.views.tokens import Tokens, decode_tokens
 

@@ -16,18 +16,18 @@ KINDS = ["metrics", "strategies", "embedders", "tokenizers", "topics", "tags", "
 def tables() -> dict[str, Table]:
     """Return what can be listed: name -> header and rows. The README's tables are checked against these."""
     from variegate.data.schema import SCHEMAS
-    from variegate.metrics import ALIASES, GROUPS, METRICS
+    from variegate.metrics import ALIASES, METRICS
     from variegate.strategies import STRATEGIES
+    from variegate.viewing import KINDS
     from variegate.views.embed import EMBEDDERS
     from variegate.views.tags.tags import TAGS
     from variegate.views.tokens import TOKENIZERS
     from variegate.views.topics import TOPICS
 
-    groups = {name: group for group in ("embedding", "lexical", "label") for name in GROUPS[group]}
     metrics = {
         spec.name: [
             spec.measures, "more diverse" if spec.higher_is_more_diverse else "less diverse", spec.level, spec.view,
-            groups[spec.name], spec.range, spec.unit, spec.cost, spec.source,
+            KINDS[spec.view].group, spec.range, spec.unit, spec.cost, spec.source,
         ]
         for spec in METRICS.values()
     }  # fmt: skip

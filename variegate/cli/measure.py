@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from variegate.errors import DataError, ParameterError, VariegateError
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.metrics import Comparison, Measurement, Yardstick
+    from variegate.viewing import Views
 
 __all__ = ["measure_command"]
 
@@ -93,6 +95,7 @@ def measure_command(
     """
     from variegate.cli.tables import comparison_table, measurement_table, yardstick_table
     from variegate.geometry import sharing
+    from variegate.viewing import Views
 
     json_to = json_target(json_to)
     names = _names(metrics)
@@ -108,33 +111,54 @@ def measure_command(
         raise DataError(f"{corpora[0].name}: holds vectors only, so it has no columns to go with scores. Leave out --with-rows.")
     against = None if reference is None else reading.load(reference)
     reading.report()
-    views: dict[str, Any] = {
-        "reference": against, "side": side, "embedder": embedder, "tokenizer": tokenizer, "topics": topics, "tags": tags,
-        "params": params, "max_pair_rows": max_pair_rows,
-    }  # fmt: skip
+    views = Views("both", embedder, tokenizer, topics, tags)
+    asked = _Asked(corpora, names, against, side, views, params, max_pair_rows, size_matched, seeds)
     left_out = _LeftOut(metrics, names, reading.quiet)
     with sharing():
         if curve is not None:
-            _curve(corpora, names, sizes, seeds, views, json_to, plot, left_out)
+            _curve(asked, sizes, json_to, plot, left_out)
             return
         _warn_of_sizes(corpora, size_matched, compare, reading.quiet)
-        results = _measured(corpora, names, size_matched, seeds, views, left_out)
+        results = _measured(asked, left_out)
         _report_samples(results, against, reading.quiet)
         # Said even with --quiet: who acts on the numbers must know.
         for doubt in dict.fromkeys(doubt for result in results for doubt in result.warnings):
             say(f"warning: {doubt}")
         if per_sample is not None:
-            _write_per_sample(per_sample, corpora[0], side, with_rows, views)
+            _write_per_sample(per_sample, asked, with_rows)
         # The table comes first, so that there is something to read while sets are drawn from and compared.
         if json_to != STDOUT:
             measurement_table(results)
-        found = _compared(corpora, names, results, size_matched, seeds, views) if compare and len(corpora) > 1 else []
-        marks = _yardstick(results, len(corpora[0]), views) if yardstick else []
+        found = _compared(asked, results) if compare and len(corpora) > 1 else []
+        marks = _yardstick(asked, results) if yardstick else []
         if json_to is not None:
             write_json([_with_what_is_beside(result, found, marks) for result in results], json_to, lambda: None)
         if json_to != STDOUT:
             comparison_table(found)
             yardstick_table(marks)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is measured, of what and how: the library's options, together."""
+
+    corpora: list[Corpus]
+    metrics: list[str] | None
+    reference: Corpus | None
+    side: str
+    views: Views
+    params: dict[str, dict[str, Any]]
+    max_pair_rows: int
+    size_matched: int | None
+    seeds: int | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every kind of measuring takes."""
+        return {
+            **self.views.as_options(), "reference": self.reference, "side": self.side, "params": self.params,
+            "max_pair_rows": self.max_pair_rows,
+        }  # fmt: skip
 
 
 def _names(metrics: str | None) -> list[str] | None:
@@ -225,13 +249,14 @@ def _warn_of_sizes(corpora: list[Corpus], size_matched: int | None, compared: bo
         )
 
 
-def _measured(
-    corpora: list[Corpus], names: Any, size_matched: int | None, seeds: int | None, views: dict[str, Any], left_out: _LeftOut
-) -> list[Measurement]:
+def _measured(asked: _Asked, left_out: _LeftOut) -> list[Measurement]:
     from variegate.metrics import measure
     from variegate.metrics.doubts import only_counts_rows
 
-    results = measure(corpora, names, size_matched=size_matched, seeds=seeds, on_failure=left_out.tell, **views)
+    results = measure(
+        asked.corpora, asked.metrics, size_matched=asked.size_matched, seeds=asked.seeds, on_failure=left_out.tell,
+        **asked.options,
+    )  # fmt: skip
     if left_out.tell is not None:
         for result in [one for one in results if only_counts_rows(one)]:
             left_out.tell(result.metric, DataError(f"with {result.n:,} rows each is a topic of its own. {FEWER_TOPICS}"))
@@ -253,11 +278,10 @@ def _report_samples(results: list[Measurement], against: Corpus | None, quiet: b
             )
 
 
-def _yardstick(results: list[Measurement], rows: int, views: dict[str, Any]) -> list[Yardstick]:
+def _yardstick(asked: _Asked, results: list[Measurement]) -> list[Yardstick]:
     from variegate.metrics import yardstick
 
-    others = {name: value for name, value in views.items() if name != "reference"}
-    return yardstick(results, views["reference"], rows=rows, **others)
+    return yardstick(results, rows=len(asked.corpora[0]), **asked.options)
 
 
 def _with_what_is_beside(result: Measurement, found: list[Comparison], marks: list[Yardstick]) -> dict[str, Any]:
@@ -269,41 +293,28 @@ def _with_what_is_beside(result: Measurement, found: list[Comparison], marks: li
     return {**result.as_dict(), **({"comparisons": beside} if beside else {}), **({"yardstick": mark[0]} if mark else {})}
 
 
-def _compared(
-    corpora: list[Corpus],
-    names: list[str] | None,
-    results: list[Measurement],
-    size_matched: int | None,
-    seeds: int | None,
-    views: dict[str, Any],
-) -> list[Comparison]:
+def _compared(asked: _Asked, results: list[Measurement]) -> list[Comparison]:
     from variegate.metrics import compare, comparisons, panel
 
-    asked = [name for name in panel(views["reference"] is not None) if names is None or name in names] or names
+    names = asked.metrics
+    shown = [name for name in panel(asked.reference is not None) if names is None or name in names] or names
     try:
-        if size_matched is not None and seeds is not None and seeds > 2:
-            return comparisons([result for result in results if result.metric in (asked or [])])
-        return compare(corpora, metrics=asked, **views)
+        if asked.size_matched is not None and asked.seeds is not None and asked.seeds > 2:
+            return comparisons([result for result in results if result.metric in (shown or [])])
+        return compare(asked.corpora, metrics=shown, **asked.options)
     except DataError as error:
         say(f"no comparison: {error}")
         return []
 
 
-def _curve(
-    corpora: list[Corpus],
-    names: list[str] | None,
-    sizes: list[int] | None,
-    seeds: int | None,
-    views: dict[str, Any],
-    json_to: Path | None,
-    plot: Path | None,
-    left_out: _LeftOut,
-) -> None:
+def _curve(asked: _Asked, sizes: list[int] | None, json_to: Path | None, plot: Path | None, left_out: _LeftOut) -> None:
     from variegate.cli.tables import curve_table
     from variegate.metrics import rarefaction
     from variegate.storage import whole_file
 
-    results = rarefaction(corpora, names, sizes=sizes, seeds=seeds or 5, on_failure=left_out.tell, **views)
+    results = rarefaction(
+        asked.corpora, asked.metrics, sizes=sizes, seeds=asked.seeds or 5, on_failure=left_out.tell, **asked.options
+    )  # fmt: skip
     left_out.report(nothing_left=not results)
     if plot is not None:
         from variegate.report.curves import plot_curves
@@ -313,17 +324,18 @@ def _curve(
     write_json([result.as_dict() for result in results], json_to, lambda: curve_table(results))
 
 
-def _write_per_sample(path: Path, corpus: Corpus, side: str, with_rows: bool, views: dict[str, Any]) -> None:
+def _write_per_sample(path: Path, asked: _Asked, with_rows: bool) -> None:
     from variegate.data.rows import ListRows
     from variegate.data.write import with_columns, write_rows
     from variegate.metrics import sample_scores, sides_of
     from variegate.storage import whole_file
 
+    (corpus,) = asked.corpora
     columns: dict[str, list[Any]] = {} if with_rows else {"row": corpus.numbers.tolist()}
-    for one in sides_of(side, corpus):
+    for one in sides_of(asked.side, corpus):
         scores = sample_scores(
-            corpus, one, reference=views["reference"], embedder=views["embedder"], tokenizer=views["tokenizer"],
-            novelty=views["params"].get("novelsum"),
+            corpus, one, reference=asked.reference, embedder=asked.views.embedder, tokenizer=asked.views.tokenizer,
+            novelty=asked.params.get("novelsum"),
         )  # fmt: skip
         columns |= {f"{name}_{one}": found.tolist() for name, found in scores.items()}
     if with_rows:

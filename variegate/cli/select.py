@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.cli.training import Training, training_options
-from variegate.data.record import SIDES
+from variegate.data.record import SIDES, Side
 from variegate.errors import ParameterError
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.strategies import Selection
+    from variegate.viewing import Views
 
 __all__ = ["select_command"]
 
@@ -112,6 +113,7 @@ def select_command(
     from variegate.export.record import record_path
     from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
+    from variegate.viewing import Views
 
     if strategy not in STRATEGIES:
         from variegate.errors import unknown_name
@@ -146,7 +148,8 @@ def select_command(
     )  # fmt: skip
     for note in selection.notes:
         say(f"note: {note}", reading.quiet)
-    views = {"side": side, "embedder": embedder, "tokenizer": tokenizer, "tags": tags}
+    # Of the subset a card measures its own clusters, whatever topics the strategy went by.
+    views = Views(cast(Side, side), embedder, tokenizer, tags=tags)
     _write(corpus, selection, output, training, views, reading.quiet)
 
 
@@ -161,18 +164,18 @@ def _refuse_reserved(params: dict[str, Any]) -> None:
         raise ParameterError(f"--set {name}=... is no parameter of a strategy: give {own} instead.")
 
 
-def _write(corpus: Corpus, selection: Selection, output: Path, training: Training, views: dict[str, Any], quiet: bool) -> None:
+def _write(corpus: Corpus, selection: Selection, output: Path, training: Training, views: Views, quiet: bool) -> None:
     from variegate.export.record import record_path, selection_record, write_record
     from variegate.storage import whole_file, whole_files
 
-    record = selection_record(corpus, selection, views["tokenizer"])
+    record = selection_record(corpus, selection, views.tokenizer)
     if corpus.given_vectors is not None:
         with whole_file(output) as temporary:
             write_record(temporary, record)
         say(f"{selection.n:,} rows chosen, recorded in {output}", quiet)
         return
     counts = ", ".join(f"{side} {count:,}" for side, count in record["params"]["tokens"].items())
-    tokens = f"tokens by side ({views['tokenizer']}): {counts}"
+    tokens = f"tokens by side ({views.tokenizer}): {counts}"
     chosen = f"{selection.n:,} of {len(corpus):,} rows written to {output}"
     part = training.rows(corpus.take(selection.indices))
     if training.folder:

@@ -21,6 +21,7 @@ from variegate.errors import ParameterError
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
     from variegate.data.trainers import Entry
+    from variegate.viewing import Views
 
 __all__ = ["Training", "training_options"]
 
@@ -99,14 +100,14 @@ class Training:
         return merged_info(read_info(self.info), dataset_name(output), entry), entry
 
     def write_folder(
-        self, corpus: Corpus, part: Corpus, chosen: Any, record: dict[str, Any], output: Path, views: dict[str, Any]
+        self, corpus: Corpus, part: Corpus, chosen: Any, record: dict[str, Any], output: Path, views: Views
     ) -> list[str]:
         """Write the folder and return what a user should know about it."""
         from variegate.export.folder import figures, write_folder
 
         return write_folder(
             corpus, part, record, output, ending=self.ending or "parquet",
-            measured=figures(corpus, chosen, self.metrics, **views), command=self.command, places=self.places,
+            measured=figures(corpus, chosen, self.metrics, views), command=self.command, places=self.places,
         )  # fmt: skip
 
     def report(self, part: Corpus, notes: Sequence[str], quiet: bool) -> None:

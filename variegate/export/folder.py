@@ -14,9 +14,9 @@ from variegate.data.trainers import llama_factory_entry, merged_info, trl_proble
 from variegate.errors import DataError, VariegateError
 from variegate.export.card import Card, CardFile, CardMetric, card_text, public_name, published
 from variegate.export.record import write_record
-from variegate.metrics import METRICS, Settings, build_views, measure, metric_specs, sides_of
+from variegate.metrics import METRICS, build_views, measure, metric_specs
 from variegate.storage import whole_folder
-from variegate.views.lsa.names import settled
+from variegate.viewing import Views
 
 __all__ = ["CARD_METRICS", "FORMATS", "Figures", "figures", "write_folder"]
 
@@ -43,15 +43,14 @@ class Figures:
     failures: list[str] = field(default_factory=list)
 
 
-def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both", **views: Any) -> Figures:
+def figures(corpus: Corpus, chosen: Any, names: Sequence[str], views: Views | None = None) -> Figures:
     """Measure a subset beside as many random rows of the pool; of large sets a sample of each.
 
     Args:
         corpus: the pool.
         chosen: (n,) rows of it.
         names: metrics.
-        side: which texts.
-        views: `embedder`, `tokenizer`, `topics`, `tags`, as for :func:`measure`.
+        views: which side, and how its views are made; by default as :func:`measure` makes those of both.
     """
     if not names:
         return Figures([], "Nothing was measured.")
@@ -63,9 +62,8 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
     rows = np.unique(np.concatenate([subset, *draws]))
     seen = corpus.take(rows, corpus.name)
     specs = [spec for name in names for spec in metric_specs(name)]
-    if "embedder" in views:
-        views["embedder"] = settled(views["embedder"], [corpus])
-    build_views(seen, sides_of(side, corpus), specs, Settings(**views))
+    views = (views or Views()).settled([corpus])
+    build_views(seen, [views.side], specs, views)
     failures: dict[str, str] = {}
     values: dict[str, list[float]] = {}
 
@@ -74,7 +72,7 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
 
     for part in (subset, *draws):
         found = measure(
-            seen.take(np.searchsorted(rows, part), corpus.name), list(names), side=side, on_failure=fail, **views,
+            seen.take(np.searchsorted(rows, part), corpus.name), list(names), on_failure=fail, **views.as_options(),
         )  # fmt: skip
         for one in found:
             values.setdefault(one.metric, []).append(one.value)
@@ -85,7 +83,8 @@ def figures(corpus: Corpus, chosen: Any, names: Sequence[str], side: str = "both
             CardMetric(name, each[0], float(np.mean(each[1:])), METRICS[name.partition("@")[0]].higher_is_more_diverse)
             for name, each in whole.items()
         ],
-        f"Measured on {sample}this subset (side: {side}), and on {n:,} random rows of the pool (mean of {CARD_DRAWS} draws).",
+        f"Measured on {sample}this subset (side: {views.side}), and on {n:,} random rows of the pool (mean of {CARD_DRAWS} "
+        "draws).",
         [f"{name}: {reason}" for name, reason in failures.items()],
     )
 

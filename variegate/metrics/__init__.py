@@ -6,7 +6,7 @@ from variegate.metrics.compare import Comparison, compare, comparisons, panel
 from variegate.metrics.curve import rarefaction
 from variegate.metrics.measure import measure, sides_of
 from variegate.metrics.novelty import novelty
-from variegate.metrics.run import MAX_PAIR_ROWS, Settings, build_views
+from variegate.metrics.run import MAX_PAIR_ROWS, build_views
 from variegate.metrics.samples import sample_scores
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import ALIASES, GROUPS, METRICS, metric_names, metric_specs
@@ -20,7 +20,6 @@ __all__ = [
     "Comparison",
     "Measurement",
     "MetricSpec",
-    "Settings",
     "Yardstick",
     "build_views",
     "compare",

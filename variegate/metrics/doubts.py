@@ -14,8 +14,8 @@ from variegate.data.record import Side
 
 if TYPE_CHECKING:
     from variegate.corpus import Corpus
-    from variegate.metrics.run import Settings
     from variegate.metrics.spec import Measurement
+    from variegate.viewing import Views
 
 __all__ = ["doubts_of_sets", "doubts_of_vectors", "only_counts_rows", "script_of"]
 
@@ -28,25 +28,25 @@ FIRST_BYTE, LAST_BYTE = 3, 258
 SCRIPT_TEXTS, SCRIPT_CHARACTERS = 400, 200
 
 
-def doubts_of_vectors(corpus: Corpus, side: Side, settings: Settings) -> tuple[str, ...]:
+def doubts_of_vectors(corpus: Corpus, views: Views) -> tuple[str, ...]:
     """Return why what is computed on a set's vectors should be doubted; nothing where it should not.
 
     Two things are looked at. Static vectors are means of token vectors, and a text in a script that the tokenizer does not know
     falls into single bytes: above a fifth of the tokens, texts look alike or differ for no reason. And where the mean cosine of
     two rows is above 0.5, whatever the embedder, distances are small beside what all rows share.
     """
-    found = []
-    if settings.embedder == "static" and corpus.given_vectors is None:
+    found, side = [], views.side
+    if views.embedder == "static" and corpus.given_vectors is None:
         share = _byte_share(corpus, side)
         if share > MOST_BYTES:
             found.append(
                 f"{share:.0%} of the tokens of {corpus.name} ({side}) are single bytes, which static vectors know nothing of: "
                 "values on them may say the contrary of what is true. Use --embedder lsa, or a model of this language."
             )
-    alike = _mean_cosine(corpus, side, settings.embedder)
+    alike = _mean_cosine(corpus, side, views.embedder)
     if alike > MOST_ALIKE:
         found.append(
-            f"two rows of {corpus.name} ({side}) have a cosine of {alike:.2f} on average by {settings.embedder}: its vectors "
+            f"two rows of {corpus.name} ({side}) have a cosine of {alike:.2f} on average by {views.embedder}: its vectors "
             "hardly tell these texts apart, so differences of values mean little. Try another --embedder, such as lsa."
         )
     return tuple(found)

@@ -12,10 +12,10 @@ from variegate.errors import DataError, ParameterError, VariegateError, bad_para
 from variegate.geometry import sharing
 from variegate.loading import load_each, separate
 from variegate.metrics.doubts import doubts_of_sets, doubts_of_vectors
-from variegate.metrics.run import DEFAULT_TAGS, DEFAULT_TOPICS, MAX_PAIR_ROWS, Draws, Settings, measure_side, naming
+from variegate.metrics.run import MAX_PAIR_ROWS, Draws, measure_side, naming
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_specs
-from variegate.views.lsa.names import settled
+from variegate.viewing import Views
 
 __all__ = ["measure", "sides_of"]
 
@@ -30,8 +30,8 @@ def measure(
     side: str = "both",
     embedder: str = "static",
     tokenizer: str = "llama2",
-    topics: str = DEFAULT_TOPICS,
-    tags: str = DEFAULT_TAGS,
+    topics: str = Views.topics,
+    tags: str = Views.tags,
     size_matched: int | None = None,
     seeds: int | None = None,
     params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -69,8 +69,8 @@ def measure(
     for name, value, lowest in (("size_matched", size_matched, 1), ("seeds", seeds, 1), ("max_pair_rows", max_pair_rows, 0)):
         if value is not None and value < lowest:
             raise bad_parameter(name, "measure", f"an int of at least {lowest}", value)
-    embedder = settled(embedder, corpora if against is None else [against])
-    settings = Settings(embedder, tokenizer, topics, tags, max_pair_rows)
+    views = Views("both", embedder, tokenizer, topics, tags).settled(corpora if against is None else [against])
+    draws = Draws(size_matched, seeds, max_pair_rows)
     given = params or {}
     for name in given:
         (spec,) = metric_specs(name) if name not in GROUPS else [None]
@@ -93,9 +93,10 @@ def measure(
                         raise naming(label, error) from None
                     on_failure(f"{name}, {one} side of {label}", error)
 
-                found = measure_side(corpus, against, one, specs, given, settings, Draws(size_matched, seeds), fail)
+                of_side = replace(views, side=one)
+                found = measure_side(corpus, against, specs, given, of_side, draws, fail)
                 vectors = {spec.name for spec in specs if spec.view == "vectors"}
-                doubts = doubts_of_vectors(corpus, one, settings) if any(each.metric in vectors for each in found) else ()
+                doubts = doubts_of_vectors(corpus, of_side) if any(each.metric in vectors for each in found) else ()
                 results += [
                     replace(result, dataset=label, warnings=doubts if result.metric in vectors else ()) for result in found
                 ]

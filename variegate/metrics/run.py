@@ -4,46 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from variegate._version import __version__
-from variegate.corpus import Corpus, same_dimensions
+from variegate.corpus import Corpus
 from variegate.data.record import Side
 from variegate.errors import DataError, VariegateError, check_options
 from variegate.geometry import Search, collecting, over_pairs, recorded
 from variegate.metrics.spec import Measurement, MetricSpec
+from variegate.viewing import Views, kind_of
 
-__all__ = ["DEFAULT_TAGS", "DEFAULT_TOPICS", "MAX_PAIR_ROWS", "Draws", "Settings", "build_views", "measure_side", "naming"]
+__all__ = ["MAX_PAIR_ROWS", "Draws", "build_views", "measure_side", "naming"]
 
-DEFAULT_TOPICS = "kmeans:100"
-DEFAULT_TAGS = "keyphrases"
 # Rows up to which metrics that look at every pair see all of them: some minutes on two cores.
 MAX_PAIR_ROWS = 200_000
 
 Fail = Callable[[str, DataError], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the views are made that the metrics look at.
-
-    Attributes:
-        embedder: what makes the vectors.
-        tokenizer: what makes the tokens.
-        topics: where topics come from.
-        tags: where tags come from.
-        max_pair_rows: rows that metrics over all pairs look at; more are subsampled. 0 for no limit.
-    """
-
-    embedder: str = "static"
-    tokenizer: str = "llama2"
-    topics: str = DEFAULT_TOPICS
-    tags: str = DEFAULT_TAGS
-    max_pair_rows: int = MAX_PAIR_ROWS
 
 
 @dataclass(frozen=True)
@@ -53,10 +33,12 @@ class Draws:
     Attributes:
         size: rows of a subsample; None for all rows.
         seeds: how many subsamples (or seeds of metrics that draw at random); None for one, without an interval.
+        max_pair_rows: rows that metrics over all pairs look at; more are subsampled. 0 for no limit.
     """
 
     size: int | None = None
     seeds: int | None = None
+    max_pair_rows: int = MAX_PAIR_ROWS
 
 
 @dataclass
@@ -81,10 +63,9 @@ class _Job:
 def measure_side(
     corpus: Corpus,
     reference: Corpus | None,
-    side: Side,
     specs: list[MetricSpec],
     params: Mapping[str, Mapping[str, Any]],
-    settings: Settings,
+    views: Views,
     draws: Draws,
     fail: Fail,
 ) -> list[Measurement]:
@@ -93,10 +74,9 @@ def measure_side(
     Args:
         corpus: the data set.
         reference: for metrics that take one.
-        side: which texts.
         specs: the metrics.
         params: options by metric.
-        settings: how the views are made.
+        views: which side, and how its views are made.
         draws: which rows are measured.
         fail: called with a metric's name and why it cannot be computed here.
 
@@ -106,7 +86,7 @@ def measure_side(
     jobs = []
     for spec in specs:
         with _failing(spec.name, fail):
-            jobs.append(_job(corpus, reference, side, spec, params, settings, draws.size or len(corpus)))
+            jobs.append(_job(corpus, reference, spec, params, views, draws))
     for seed in range(draws.seeds or 1):
         rows = None if draws.size is None else _drawn(seed, len(corpus), draws.size)
         # Without draws, other seeds give another value only where the metric itself draws.
@@ -114,10 +94,10 @@ def measure_side(
         for name, reason in _compute(due, rows, seed):
             jobs = [job for job in jobs if job.spec.name != name]
             fail(name, reason)
-    return [_measurement(corpus, side, job, draws) for job in jobs]
+    return [_measurement(corpus, views.side, job, draws) for job in jobs]
 
 
-def build_views(corpus: Corpus, sides: Iterable[Side], specs: Iterable[MetricSpec], settings: Settings) -> None:
+def build_views(corpus: Corpus, sides: Iterable[Side], specs: Iterable[MetricSpec], views: Views) -> None:
     """Build all that metrics look at on a whole pool, so that its parts take their share of it instead of building their own.
 
     What cannot be built is left to the metrics to say.
@@ -125,7 +105,7 @@ def build_views(corpus: Corpus, sides: Iterable[Side], specs: Iterable[MetricSpe
     for spec in specs:
         for side in sides:
             with suppress(DataError):
-                _view(corpus, corpus, side, spec, settings)
+                replace(views, side=side).build(spec.view, corpus)
 
 
 @contextmanager
@@ -139,30 +119,31 @@ def _failing(name: str, fail: Fail) -> Iterator[None]:
 def _job(
     corpus: Corpus,
     reference: Corpus | None,
-    side: Side,
     spec: MetricSpec,
     params: Mapping[str, Mapping[str, Any]],
-    settings: Settings,
-    n: int,
+    views: Views,
+    draws: Draws,
 ) -> _Job:
     options = {**params.get(spec.name.partition("@")[0], {}), **spec.preset, **params.get(spec.name, {})}
     defaults = spec.defaults
     check_options(spec.name, defaults, options)
-    recorded = {**defaults, **options, **_view_params(spec, settings, corpus, reference)}
+    fitted_on = corpus if reference is None else reference
+    fitted = {"fitted_on": fitted_on.name} if views.is_fitted(spec.view) else {}
+    recorded = {**defaults, **options, **views.record(spec.view, corpus), **fitted}
     arguments = dict(options)
-    view = _view(corpus, reference, side, spec, settings)
+    view = views.build(spec.view, corpus, fitted_on)
     if spec.takes_reference:
         against = reference if reference is not None else corpus if spec.own_reference else None
         recorded["reference"] = None if against is None else against.name
         if against is not None:
             recorded["reference_n"] = len(against)
-            arguments["reference"] = _view(against, reference, side, spec, settings)
-            if spec.view == "vectors":
-                same_dimensions(corpus, view, against, arguments["reference"])
-    sampled = spec.over_pairs is not None and 0 < settings.max_pair_rows < n
+            arguments["reference"] = views.build(spec.view, against, fitted_on)
+            kind_of(spec.view).refuse_unlike(corpus, view, against, arguments["reference"])
+    n = draws.size or len(corpus)
+    sampled = spec.over_pairs is not None and 0 < draws.max_pair_rows < n
     if sampled:
         recorded |= {"sampled_from": n, "sample_seed": 0}
-    return _Job(spec, view, arguments, recorded, settings.max_pair_rows if sampled else n, sampled)
+    return _Job(spec, view, arguments, recorded, draws.max_pair_rows if sampled else n, sampled)
 
 
 def _compute(jobs: list[_Job], rows: NDArray[np.int64] | None, seed: int) -> list[tuple[str, DataError]]:
@@ -173,8 +154,9 @@ def _compute(jobs: list[_Job], rows: NDArray[np.int64] | None, seed: int) -> lis
     def part_of(job: _Job) -> Any:
         key = (id(job.view), job.sampled)
         if key not in parts:
-            part = job.view if rows is None else _take(job.view, rows)
-            parts[key] = _take(part, _drawn(seed, len(part), job.n)) if job.sampled else part
+            take = kind_of(job.spec.view).take
+            part = job.view if rows is None else take(job.view, rows)
+            parts[key] = take(part, _drawn(seed, len(part), job.n)) if job.sampled else part
         return parts[key]
 
     together: dict[int, list[tuple[_Job, Any, Any]]] = {}
@@ -201,51 +183,10 @@ def _drawn(seed: int, n: int, size: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
-def _take(view: Any, rows: NDArray[np.int64]) -> Any:
-    if isinstance(view, np.ndarray):
-        return view[rows]
-    if hasattr(view, "chunks"):
-        import pyarrow as pa
-
-        return view.take(pa.array(rows))
-    return view.take(rows)
-
-
 def _finite(name: str, value: Any) -> float:
     if not np.isfinite(value):
         raise DataError(f"{name} came out as {value}, which is no measurement. Are the vectors of a sensible scale?")
     return float(value)
-
-
-def _view(corpus: Corpus, reference: Corpus | None, side: Side, spec: MetricSpec, settings: Settings) -> Any:
-    fitted_on = corpus if reference is None else reference
-    if spec.view == "vectors":
-        return corpus.vectors(side, settings.embedder)
-    if spec.view == "tokens":
-        return corpus.tokens(side, settings.tokenizer)
-    if spec.view == "texts":
-        return corpus.texts(side)
-    if spec.view == "topics":
-        return corpus.topics(side, settings.topics, settings.embedder, fitted_on)
-    return corpus.tags(side, settings.tags, fitted_on)
-
-
-def _view_params(spec: MetricSpec, settings: Settings, corpus: Corpus, reference: Corpus | None) -> dict[str, Any]:
-    from variegate.views.tags.tags import is_fitted
-    from variegate.views.topics import is_clustering
-
-    fitted = {"fitted_on": (reference or corpus).name}
-    if spec.view == "vectors":
-        return corpus.made_by(settings.embedder)
-    if spec.view == "tokens":
-        return {"tokenizer": settings.tokenizer}
-    if spec.view == "topics":
-        return {"topics": settings.topics} | (
-            {**corpus.made_by(settings.embedder), **fitted} if is_clustering(settings.topics) else {}
-        )
-    if spec.view == "tags":
-        return {"tags": settings.tags} | (fitted if is_fitted(settings.tags) else {})
-    return {}
 
 
 def _measurement(corpus: Corpus, side: Side, job: _Job, draws: Draws) -> Measurement:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.corpus import Corpus, same_dimensions
+from variegate.corpus import Corpus
 from variegate.data.record import Side
 from variegate.errors import DataError
 from variegate.geometry import NearestOthers, near_duplicates, over_pairs, sharing
 from variegate.metrics.novelty import novelty_over_pairs
 from variegate.metrics.run import naming
+from variegate.views.checked import same_dimensions
 from variegate.views.lsa.names import settled
 
 __all__ = ["sample_scores"]

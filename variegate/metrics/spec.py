@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Level", "Measurement", "MetricSpec", "View"]
+__all__ = ["Level", "Measurement", "MetricSpec"]
 
-View = Literal["vectors", "tokens", "texts", "topics", "tags"]
 Level = Literal["macro", "meso", "micro"]
 Change = Literal["same", "lower", "higher", "either"]
 
@@ -21,7 +20,7 @@ class MetricSpec:
     Attributes:
         name: what `--metrics` takes.
         function: from one view to a float; a parameter `reference` gets the same view of the reference data.
-        view: what the function needs.
+        view: what the function needs, a kind of `variegate.viewing.KINDS`.
         measures: one line for people.
         range: the values that it can take.
         unit: of the value.
@@ -43,7 +42,7 @@ class MetricSpec:
 
     name: str
     function: Callable[..., float]
-    view: View
+    view: str
     measures: str
     range: str
     unit: str

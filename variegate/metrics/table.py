@@ -15,8 +15,9 @@ from variegate.metrics.lexical import hdd, sequence_length, token_entropy, token
 from variegate.metrics.ngrams import ngram_ratio, self_bleu
 from variegate.metrics.novelty import novelsum, novelty_over_pairs
 from variegate.metrics.sequence import mtld, vocd_d
-from variegate.metrics.spec import MetricSpec
+from variegate.metrics.spec import Level, MetricSpec
 from variegate.metrics.spectral import log_det, radius, vendi_score
+from variegate.viewing import KINDS
 
 __all__ = ["ALIASES", "GROUPS", "METRICS", "metric_names", "metric_specs"]
 
@@ -164,13 +165,14 @@ METRICS: dict[str, MetricSpec] = {
 # Other names for a metric: the same function, the same value.
 ALIASES = {"embedding_distance": "distsum_cosine"}
 
+LEVELS: tuple[Level, ...] = ("macro", "meso", "micro")
+# By what metrics look at (embedding, lexical, label), and by level.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "embedding": tuple(name for name, spec in METRICS.items() if spec.view == "vectors"),
-    "lexical": tuple(name for name, spec in METRICS.items() if spec.view in ("tokens", "texts")),
-    "label": tuple(name for name, spec in METRICS.items() if spec.view in ("topics", "tags")),
-    "macro": tuple(name for name, spec in METRICS.items() if spec.level == "macro"),
-    "meso": tuple(name for name, spec in METRICS.items() if spec.level == "meso"),
-    "micro": tuple(name for name, spec in METRICS.items() if spec.level == "micro"),
+    **{
+        group: tuple(name for name, spec in METRICS.items() if KINDS[spec.view].group == group)
+        for group in dict.fromkeys(kind.group for kind in KINDS.values() if kind.group)
+    },
+    **{level: tuple(name for name, spec in METRICS.items() if spec.level == level) for level in LEVELS},
     "all": tuple(METRICS),
 }
 

@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate._version import __version__
-from variegate.corpus import Corpus, same_dimensions
+from variegate.corpus import Corpus
 from variegate.data.record import SIDES, Side
 from variegate.errors import DataError, VariegateError, bad_parameter, check_options, unknown_name
 from variegate.geometry import collecting, recorded
 from variegate.loading import load_each
 from variegate.strategies.limits import POOL, Limits
+from variegate.strategies.quality import quality_of
 from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
 from variegate.strategies.table import DEFAULT, STRATEGIES
-from variegate.strategies.views import ViewSettings, joined, quality_of
-from variegate.views.lsa.names import settled
-from variegate.views.tags.tags import KEYPHRASES
+from variegate.viewing import Views, kind_of
 
 __all__ = ["refuse_parameters", "select"]
 
@@ -49,7 +48,7 @@ def select(
     embedder: str = "static",
     tokenizer: str = "llama2",
     topics: str = DEFAULT_TOPICS,
-    tags: str = KEYPHRASES,
+    tags: str = Views.tags,
     reference: Any = None,
     quality: str | None = None,
     seed: int = 0,
@@ -91,7 +90,6 @@ def select(
     corpus, owned, target, against = load_each(data, extend, target, reference)
     if side not in SIDES:
         raise bad_parameter("side", "select", f"one of {', '.join(SIDES)}", side)
-    one_side: Side = next(known for known in SIDES if known == side)
     limits = Limits(size, budget_tokens, cast(Side, budget_side), length_range, response_share, target, owned, tokenizer)
     limits.check(corpus)
     spec = _spec_of(strategy)
@@ -113,17 +111,14 @@ def select(
         worth = quality_of(corpus, quality)[kept]
         arguments["quality"] = worth if owned is None else np.concatenate([worth, np.zeros(len(owned))])
     room, about = limits.room(part)
-    views = ViewSettings(one_side, settled(embedder, [corpus if against is None else against]), tokenizer, topics, tags)
-    view = views.view(spec.view, part, part)
-    if owned is not None:
-        view = joined(spec.view, view, views.view(spec.view, owned, part), part, owned)
+    views = Views(side, embedder, tokenizer, topics, tags).settled([corpus if against is None else against])
+    view = _view(views, spec.view, part, owned)
     if not limits.plain:
         arguments["room"] = room.copy()
     if against is not None:
-        arguments["reference"] = views.view(spec.view, against, against)
+        arguments["reference"] = views.build(spec.view, against)
         about["reference"] = against.name
-        if spec.view == "vectors":
-            same_dimensions(corpus, view, against, arguments["reference"])
+        kind_of(spec.view).refuse_unlike(corpus, view, against, arguments["reference"])
     try:
         with collecting() as searches:
             picks = _checked(spec.function(view, room.size, seed=seed, **arguments), room, len(part), spec.name, limits)
@@ -133,7 +128,7 @@ def select(
         picks.params["first"] = int(kept[picks.params["first"]])
     rows = kept[picks.rows]
     all_params = {
-        **defaults, **params, **({} if quality is None else {"quality": quality}), **views.params(spec.view, corpus), **about,
+        **defaults, **params, **({} if quality is None else {"quality": quality}), **_made(views, spec.view, corpus), **about,
         **picks.params, **recorded(searches), **limits.outcome(part.take(picks.rows)),
     }  # fmt: skip
     notes += [*picks.notes, *_copies(corpus, rows, spec.name)]
@@ -149,6 +144,24 @@ def refuse_parameters(strategy: str, params: Mapping[str, Any], quality: str | N
     spec = _spec_of(strategy)
     _defaults(spec, dict(params))
     _refuse_quality(spec, quality)
+
+
+def _view(views: Views, kind: str | None, part: Corpus, owned: Corpus | None) -> Any:
+    """Return the view of the rows that may be chosen, and then of those that are owned."""
+    of = kind_of(kind)
+    view = views.build(kind, part)
+    of.refuse_empty(views, part, view)
+    if owned is None or of.join is None:
+        return view
+    its_view = views.build(kind, owned, part)
+    of.refuse_unlike(part, view, owned, its_view)
+    return of.join(view, its_view)
+
+
+def _made(views: Views, kind: str | None, corpus: Corpus) -> dict[str, Any]:
+    """Return how a view was made, the side included."""
+    side = {"side": views.side} if "side" in views.needs(kind) else {}
+    return side | views.record(kind, corpus)
 
 
 def _copies(corpus: Corpus, rows: NDArray[np.int64], strategy: str) -> list[str]:
@@ -198,7 +211,7 @@ def _refuse_what_is_not_taken(spec: StrategySpec, against: Corpus | None, qualit
     if against is not None and "reference" not in known:
         raise bad_parameter("reference", spec.name, "left out, since it takes no reference", against.name)
     _refuse_quality(spec, quality)
-    if limits.extend is not None and not spec.extends:
+    if limits.extend is not None and not (spec.extends and kind_of(spec.view).join):
         raise bad_parameter("extend", spec.name, "left out, since it cannot add to what is owned", limits.extend.name)
     if not limits.plain and "room" not in known:
         name = "budget_tokens" if limits.budget_tokens is not None else "match_length"

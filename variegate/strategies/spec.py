@@ -38,8 +38,7 @@ class StrategySpec:
         name: what `--strategy` takes.
         function: from (view, size, seed, options) to picks. A parameter `reference` gets the same view of the reference,
             `quality` a column of numbers in [0, 1], `room` what may be picked where that is more than a number of rows.
-        view: "vectors", "topics", "tags", "tokens", "vectors+tokens" (a pair) or "tag graph" (tags, and vectors of their names);
-            None where only the number of rows matters.
+        view: what the function takes, a kind of `variegate.viewing.KINDS`; None where only the number of rows matters.
         does: one line for people.
         cost: for k picks among n rows of d dimensions.
         when: when to use it.

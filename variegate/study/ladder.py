@@ -17,10 +17,11 @@ from variegate.errors import DataError, ParameterError, bad_parameter, unknown_n
 from variegate.export.record import RECORD, record_path, selection_record, write_record
 from variegate.geometry import asked_for, sharing
 from variegate.loading import load
-from variegate.metrics import Settings, build_views, measure, metric_names, metric_specs, sides_of
+from variegate.metrics import build_views, measure, metric_names, metric_specs, sides_of
 from variegate.progress import track
 from variegate.storage import refuse_inputs, whole_file, whole_files
 from variegate.strategies import STRATEGIES, select
+from variegate.viewing import Views
 from variegate.views.lsa.names import is_lsa
 from variegate.views.precision import FLOAT32
 
@@ -128,7 +129,7 @@ def ladder(
     rows = _begun(folder, settings)
     if names is not None and any(rung.name not in rows for rung in grid):
         specs = [spec for name in names for spec in metric_specs(name)]
-        build_views(corpus, sides_of("all", corpus), specs, Settings(**views))
+        build_views(corpus, sides_of("all", corpus), specs, Views(**views))
     with sharing(), track("ladder", len(grid), "sets") as advance:
         for rung in grid:
             if rung.name not in rows:

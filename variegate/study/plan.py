@@ -15,8 +15,9 @@ from variegate.study.evaluation.settings import Evaluation, read_evaluations
 from variegate.study.halves import HALVES
 from variegate.study.identity import known_by, located_view, short_name
 from variegate.study.keys import Keys, located, read_yaml
-from variegate.study.subsets import TAGS, TOKENIZER, TOPICS, SubsetSettings, read_subsets
+from variegate.study.subsets import SubsetSettings, read_subsets
 from variegate.study.training.settings import Command, Training, read_training
+from variegate.viewing import Views
 
 __all__ = ["TOGETHER", "Analysis", "Measures", "Pool", "Study", "Variant", "read_study", "slug"]
 
@@ -79,11 +80,11 @@ class Measures:
     metrics: tuple[str, ...] | None = None
     variants: tuple[Variant, ...] = ()
     sides: tuple[str, ...] = SIDES
-    embedders: tuple[str, ...] = ("static",)
+    embedders: tuple[str, ...] = (Views.embedder,)
     embedder_sides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    tokenizer: str = TOKENIZER
-    topics: str = TOPICS
-    tags: str = TAGS
+    tokenizer: str = Views.tokenizer
+    topics: str = Views.topics
+    tags: str = Views.tags
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,8 @@ def _measures(keys: Keys | None, folder: Path) -> Measures:
     _refuse_repeats(keys, "variants", tuple(one.name for one in variants))
     found = Measures(
         tuple(metrics) if metrics else None, variants, tuple(sides), tuple(embedders), on_sides,
-        located_view(keys.text("tokenizer", TOKENIZER), folder), keys.text("topics", TOPICS), keys.text("tags", TAGS),
+        located_view(keys.text("tokenizer", Views.tokenizer), folder), keys.text("topics", Views.topics),
+        keys.text("tags", Views.tags),
     )  # fmt: skip
     keys.done()
     return found

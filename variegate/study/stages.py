@@ -14,8 +14,7 @@ from variegate._version import __version__
 from variegate.corpus import Corpus
 from variegate.errors import DataError, ParameterError, VariegateError
 from variegate.loading import load
-from variegate.metrics import build_views, measure, metric_names, metric_specs
-from variegate.metrics.run import Settings
+from variegate.metrics import MAX_PAIR_ROWS, build_views, measure, metric_names, metric_specs
 from variegate.strategies import tokens_by_side
 from variegate.study.evaluation.settings import Evaluation
 from variegate.study.folder import RunFolder, StudyFolder, SubsetFolder, read_json, write_json
@@ -24,8 +23,8 @@ from variegate.study.identity import fingerprint, identity, known_by
 from variegate.study.plan import Measures, Pool, Study, Variant
 from variegate.study.subsets import SubsetSettings, select_rows
 from variegate.study.training import fine_tune
+from variegate.viewing import Views
 from variegate.views.lsa.names import settled
-from variegate.views.topics import is_clustering
 
 __all__ = [
     "Measure", "PoolData", "Run", "evaluate_run", "make_subset", "measure_subset", "measures_of", "missing_evaluations",
@@ -114,24 +113,29 @@ class Measure:
         metrics: names.
         sides: of the texts.
         embedder: as the study spells it.
-        settings: how views are made; its embedder is the settled one.
+        views: how views are made, on every side; the embedder is the settled one.
         variant: whose parameters they have; None for a metric's own.
     """
 
     metrics: tuple[str, ...]
     sides: tuple[str, ...]
     embedder: str
-    settings: Settings
+    views: Views
     variant: Variant | None = None
 
     @property
     def id(self) -> str:
         """The hash of all that the values depend on but the rows; files count by what they hold, not by where they lie."""
-        made = replace(
-            self.settings, embedder=known_by(self.settings.embedder), tokenizer=known_by(self.settings.tokenizer)
+        made = {
+            "embedder": known_by(self.views.embedder), "tokenizer": known_by(self.views.tokenizer), "topics": self.views.topics,
+            "tags": self.views.tags, "max_pair_rows": MAX_PAIR_ROWS,
+        }  # fmt: skip
+        return identity(
+            {
+                "metrics": self.metrics, "sides": self.sides, "embedder": known_by(self.embedder), "settings": made,
+                "variant": None if self.variant is None else asdict(self.variant), "files": _files_of(self.embedder),
+            }
         )  # fmt: skip
-        own = replace(self, embedder=known_by(self.embedder), settings=made)
-        return identity({**asdict(own), "files": _files_of(self.embedder)})
 
 
 def measures_of(wanted: Measures, pool: PoolData) -> list[Measure]:
@@ -140,27 +144,27 @@ def measures_of(wanted: Measures, pool: PoolData) -> list[Measure]:
     names = list(dict.fromkeys(names))
     found = []
     for at, embedder in enumerate(wanted.embedders):
-        settings = Settings(pool.embedder(embedder), wanted.tokenizer, wanted.topics, wanted.tags)
+        views = Views("both", pool.embedder(embedder), wanted.tokenizer, wanted.topics, wanted.tags)
         sides = wanted.embedder_sides.get(embedder, wanted.sides)
-        some = tuple(name for name in names if not at or _looks_at_vectors(name, wanted.topics))
+        some = tuple(name for name in names if not at or _looks_at_vectors(name, views))
         if some:
-            found.append(Measure(some, sides, embedder, settings))
+            found.append(Measure(some, sides, embedder, views))
         for variant in wanted.variants:
-            if not at or _looks_at_vectors(variant.metric, wanted.topics):
-                found.append(Measure((variant.metric,), sides, embedder, settings, variant))
+            if not at or _looks_at_vectors(variant.metric, views):
+                found.append(Measure((variant.metric,), sides, embedder, views, variant))
     return found
 
 
-def _looks_at_vectors(name: str, topics: str) -> bool:
+def _looks_at_vectors(name: str, views: Views) -> bool:
     (spec,) = metric_specs(name)
-    return spec.view == "vectors" or (spec.view == "topics" and is_clustering(topics))
+    return "embedder" in views.needs(spec.view)
 
 
 def prepare_views(pool: PoolData, measures: list[Measure]) -> None:
     """Build on the pool what metrics look at, so that subsets take their share of it."""
     for one in measures:
         specs = [spec for name in one.metrics for spec in metric_specs(name)]
-        build_views(pool.corpus, [side for side in one.sides if side in pool.corpus.sides], specs, one.settings)
+        build_views(pool.corpus, [side for side in one.sides if side in pool.corpus.sides], specs, one.views)
 
 
 def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> list[list[str]]:
@@ -179,16 +183,15 @@ def measure_subset(pool: PoolData, folder: SubsetFolder, wanted: Measure) -> lis
     values = []
     for side in wanted.sides:
         found = measure(
-            part, list(wanted.metrics), reference=pool.corpus if variant is None or variant.reference else None, side=side,
-            embedder=wanted.settings.embedder, tokenizer=wanted.settings.tokenizer, topics=wanted.settings.topics,
-            tags=wanted.settings.tags, params=own,
+            part, list(wanted.metrics), reference=pool.corpus if variant is None or variant.reference else None,
+            **wanted.views.as_options() | {"side": side}, params=own,
             on_failure=lambda name, error: failures.append([name, str(error)]),
         )  # fmt: skip
         for one in found:
             values.append(
                 {
                     "metric": one.metric if variant is None else variant.name, "side": side, "value": one.value, "n": one.n,
-                    "embedder": wanted.embedder if _looks_at_vectors(one.metric, wanted.settings.topics) else "",
+                    "embedder": wanted.embedder if _looks_at_vectors(one.metric, wanted.views) else "",
                     "higher_is_more_diverse": one.higher_is_more_diverse, "params": one.params,
                 }
             )  # fmt: skip

@@ -20,11 +20,10 @@ from variegate.strategies.lengths import range_of
 from variegate.study.identity import identity, known_by, located_view, short_name
 from variegate.study.keys import Keys
 from variegate.study.ladder import ladder_levels
-from variegate.views.topics import is_clustering
+from variegate.viewing import Views, kind_of
 
 __all__ = ["SubsetSettings", "read_subsets", "select_rows"]
 
-TOKENIZER, TOPICS, TAGS = "llama2", "kmeans:100", "keyphrases"
 LENGTHS = 'LOW:HIGH in tokens of the response, in quotes, such as "50:500"'
 MOST_STEPS = 21
 
@@ -63,10 +62,10 @@ class SubsetSettings:
     size: int | None = None
     budget_tokens: int | None = None
     seed: int = 0
-    embedder: str = "static"
-    tokenizer: str = TOKENIZER
-    topics: str = TOPICS
-    tags: str = TAGS
+    embedder: str = Views.embedder
+    tokenizer: str = Views.tokenizer
+    topics: str = Views.topics
+    tags: str = Views.tags
     match_length: str | None = None
     length_range: str | None = None
     response_share: float | None = None
@@ -182,8 +181,8 @@ def _grid(keys: Keys, study_seed: int, folder: Path) -> Iterator[SubsetSettings]
         ):  # fmt: skip
             yield replace(
                 base, strategy=strategy, side=side, size=size, budget_tokens=budget, embedder=embedder, match_length=match,
-                seed=seed, level=level, topics=base.topics if "topics" in used else TOPICS,
-                tags=base.tags if "tags" in used else TAGS,
+                seed=seed, level=level, topics=base.topics if "topics" in used else Views.topics,
+                tags=base.tags if "tags" in used else Views.tags,
             )  # fmt: skip
 
 
@@ -192,8 +191,9 @@ def _base(keys: Keys, folder: Path) -> SubsetSettings:
     options = keys.plain("options")
     only = keys.take("only", None, "a column and a number, such as [source, 3]", _is_only)
     return SubsetSettings(
-        strategy="", tokenizer=located_view(keys.text("tokenizer", TOKENIZER), folder), topics=keys.text("topics", TOPICS),
-        tags=keys.text("tags", TAGS), length_range=keys.take("length_range", None, LENGTHS, _is_range),
+        strategy="", tokenizer=located_view(keys.text("tokenizer", Views.tokenizer), folder),
+        topics=keys.text("topics", Views.topics), tags=keys.text("tags", Views.tags),
+        length_range=keys.take("length_range", None, LENGTHS, _is_range),
         response_share=keys.take("response_share", None, "a number in [0, 1]", _is_share),
         quality=keys.text("quality", None), options=json.dumps(options, sort_keys=True),
         only=None if only is None else (only[0], only[1]), pool_sample=keys.whole("pool_sample", None, 1),
@@ -203,13 +203,8 @@ def _base(keys: Keys, folder: Path) -> SubsetSettings:
 
 def _used(strategy: str, topics: str) -> set[str]:
     """Return the keys that a strategy looks at."""
-    view = STRATEGIES[strategy].view or ""
-    used = {"side"} if view else set()
-    used |= {"level"} if STRATEGIES[strategy].levelled else set()
-    used |= {"topics"} if view == "topics" else {"tags"} if view.startswith("tag") else set()
-    if "vectors" in view or view == "tag graph" or (view == "topics" and is_clustering(topics)):
-        used.add("embedder")
-    return used
+    spec = STRATEGIES[strategy]
+    return {*Views(topics=topics).needs(spec.view), *(["level"] if spec.levelled else [])}
 
 
 def _refuse_unused(keys: Keys, strategies: list[str], given: set[str], topics: str) -> None:
@@ -298,11 +293,8 @@ def select_rows(pool: Corpus, wanted: SubsetSettings) -> tuple[NDArray[np.int64]
 
 def _build_on(pool: Corpus, wanted: SubsetSettings) -> None:
     """Build on the whole pool what a selection looks at, so that every part of it takes its share in place of making its own."""
-    side, view = cast(Side, wanted.side), STRATEGIES[wanted.strategy].view or ""
-    if "vectors" in view or (view == "topics" and is_clustering(wanted.topics)):
-        pool.vectors(side, wanted.embedder)
-    if "tokens" in view:
-        pool.tokens(side, wanted.tokenizer)
+    views = Views(cast(Side, wanted.side), wanted.embedder, wanted.tokenizer, wanted.topics, wanted.tags)
+    kind_of(STRATEGIES[wanted.strategy].view).prepare(views, pool)
     limits = (wanted.budget_tokens, wanted.match_length, wanted.length_range, wanted.response_share)
     if any(one is not None for one in limits):
         for one in pool.sides:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,17 @@ from variegate.errors import DataError, name_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["checked_tag_vectors", "checked_vectors", "digest_texts", "digest_vectors", "hash_vectors"]
+__all__ = ["checked_tag_vectors", "checked_vectors", "digest_texts", "digest_vectors", "hash_vectors", "same_dimensions"]
 
 Vectors = NDArray[np.float32]
 
 CHUNK = 8192
+
+
+class Named(Protocol):
+    """A data set, as far as errors name it."""
+
+    name: str
 
 
 def digest_texts(texts: pa.ChunkedArray) -> str:
@@ -78,3 +84,12 @@ def checked_tag_vectors(vectors: Vectors, names: list[str], where: str) -> Vecto
             others = f" and of {len(rows) - 1} more" if len(rows) > 1 else ""
             raise DataError(f"{where}: the vector of the tag {names[rows[0]]!r}{others} is {fault}. Pass another embedder.")
     return vectors
+
+
+def same_dimensions(corpus: Named, vectors: Vectors, reference: Named, against: Vectors) -> None:
+    """Raise a DataError where two sets of vectors differ in their number of dimensions: they are of different embedders."""
+    if vectors.shape[1] != against.shape[1]:
+        raise DataError(
+            f"{corpus.name}: has vectors of {vectors.shape[1]} dimensions, but the reference {reference.name} has "
+            f"{against.shape[1]}. Make both with the same embedder."
+        )
