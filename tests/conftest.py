@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.chat_server import ChatServer
+from tests.chat_server import ChatServer, comparison
+from tests.judging import better
 from variegate import progress
 from variegate.choices import from_defaults
 from variegate.views import cache
@@ -24,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 SAMPLE = ROOT / "examples" / "sample.jsonl"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+# Read by libraries when they are imported: what they would ask of the Hub, they look for in its cache.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def needs(*packages: str) -> pytest.MarkDecorator:
@@ -40,10 +45,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         yield
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, and return it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse every connection that leaves the machine: a test that needs one fails, and says where it wanted to go."""
-    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded(plain: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: socket.socket, address: Any) -> Any:
@@ -53,6 +65,15 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
+    def looked_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host and host not in LOOPBACK:
+            pytest.fail(f"a test wanted to look up {host}, and tests have no network")
+        return getaddrinfo(host, *arguments, **options)
+
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     monkeypatch.setattr(socket.socket, "connect", guarded(connect))
     monkeypatch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
 
@@ -82,6 +103,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 
 
 @pytest.fixture
+def judge(server: ChatServer) -> ChatServer:
+    """Have that model judge: of two answers, the one with more plus signs."""
+    server.subject = lambda body: json.dumps(comparison(body))
+    server.says = lambda body: json.dumps({"reasons": "so", "verdict": better(comparison(body))})
+    return server
+
+
+@pytest.fixture
+def pretending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have studies train and evaluate nothing."""
+    from tests.pretend import only_pretend
+
+    only_pretend(monkeypatch)
+
+
+@pytest.fixture
 def told() -> Iterator[list[str]]:
     """Collect what is announced."""
     messages: list[str] = []
@@ -90,7 +127,7 @@ def told() -> Iterator[list[str]]:
     progress._announcer.reset(token)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     """Wait until something holds."""
     limit = time.monotonic() + seconds
     while not condition():

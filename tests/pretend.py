@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,19 @@ def only_pretend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_settings, "need_trl", lambda: None)
     monkeypatch.setattr(stages, "fine_tune", fine_tune)
     monkeypatch.setattr(HeldOutLoss, "run", loss)
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, when: Callable[[int, Path], object] = lambda seed, folder: True
+) -> list[str]:
+    """Have some trainings fail, and return a list of those that were tried."""
+    tried: list[str] = []
+
+    def tried_first(rows: Path, folder: Path, settings: Any, *, seed: int) -> dict[str, Any]:
+        tried.append(folder.name)
+        if when(seed, folder):
+            raise error
+        return fine_tune(rows, folder, settings, seed=seed)
+
+    monkeypatch.setattr(stages, "fine_tune", tried_first)
+    return tried

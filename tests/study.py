@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 
 from tests.conftest import SAMPLE
@@ -33,6 +34,8 @@ SMALL: dict[str, Any] = {
     ],
     "analysis": {"resamples": 100, "permutations": 100},
 }  # fmt: skip
+LOSS = SMALL["evaluate"][0]
+RANDOM = {"strategy": "random", "size": 12}
 
 
 def base(folder: Path) -> Path:
@@ -109,3 +112,16 @@ def stamps(folder: Path) -> dict[str, int]:
     records = [path for path in folder.rglob("*.json") if path.name not in ("study.json", "findings.json")]
     kept = [path for path in records if "model" not in path.parent.name and not path.name.startswith(".")]
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in kept}
+
+
+def begin(folder: Path, **changes: Any) -> Path:
+    """Write the small study, beside a model that is none."""
+    (folder / "base").mkdir(exist_ok=True)
+    (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
+    return write(folder / "study.yaml", small(**changes))
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    """Return the runs of a study."""
+    found: list[dict[str, Any]] = pq.read_table(folder / "runs.parquet").to_pylist()
+    return found

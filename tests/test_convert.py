@@ -14,10 +14,7 @@ import variegate as vg
 from tests.training import LONG, PAIR, SYSTEM, TOOLS, listed, messages, pick, put
 from variegate.data.convert import TARGETS
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def turns_of(corpus):

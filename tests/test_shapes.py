@@ -11,10 +11,7 @@ import pytest
 
 import variegate as vg
 
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 # --- shapes of rows: (row, schema, instruction, response, both)

@@ -40,7 +40,7 @@ def test_processes_that_write_one_dataset_info_at_once_lose_no_entry(tmp_path):
         )
         for name in names
     ]
-    assert [process.wait(60) for process in started] == [0] * len(names)
+    assert [process.wait(300) for process in started] == [0] * len(names)
     assert sorted(json.loads((tmp_path / "dataset_info.json").read_text(encoding="utf-8"))) == names
 
 
