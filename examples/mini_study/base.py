@@ -18,7 +18,7 @@ from variegate.study.models.base import BaseModel, train_base
 # What each scale trains: seconds for the smoke test, half an hour on two cores, under a minute on a data-centre GPU.
 SCALES = {
     "smoke": BaseModel(vocabulary=512, width=32, layers=2, heads=2, context=256, tokens=20_000, batch_size=8),
-    "laptop": BaseModel(vocabulary=4096, width=128, layers=4, heads=4, context=512, tokens=15_000_000, batch_size=16),
+    "laptop": BaseModel(vocabulary=4096, width=128, layers=4, heads=4, context=512, tokens=8_000_000, batch_size=16),
     "gpu": BaseModel(vocabulary=32_000, width=384, layers=6, heads=6, context=1024, tokens=40_000_000, batch_size=32),
 }
 # Rows of one source at most, since three quarters of a large collection are often four of its sources.
