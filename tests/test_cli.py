@@ -195,13 +195,10 @@ def test_a_terminal_sees_rate_and_time_left(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "160")
-    token = progress._reporter.set(progress._silent)
-    try:
-        progress.report_to_terminal()
+    with vg.use():
+        progress.show_progress()
         with progress.track("counting", 4000) as advance:
             for _ in range(4):
                 advance(1000)
-    finally:
-        progress._reporter.reset(token)
     assert "counting" in screen.getvalue()
     assert "4,000/4,000 rows" in screen.getvalue()

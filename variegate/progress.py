@@ -5,16 +5,20 @@ The command line installs reporters; everything else only calls :func:`track` an
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
-__all__ = ["Advance", "announce", "announce_by", "report_by", "report_to_terminal", "track"]
+from variegate.choices import Choice
+
+__all__ = ["Advance", "announce", "announce_by", "duration", "hide_progress", "report_by", "show_progress", "track"]
 
 Advance = Callable[[int], None]
 Reporter = Callable[[str, int, str], AbstractContextManager[Advance]]
 
-
+# In a log: what is over sooner has no line, and what takes hours has not too many.
+LINE_SECONDS = 10.0
 _shown = False
 
 
@@ -22,23 +26,27 @@ def _silent(what: str, total: int, unit: str) -> AbstractContextManager[Advance]
     return nullcontext(lambda done: None)
 
 
-_reporter: ContextVar[Reporter] = ContextVar("variegate_progress", default=_silent)
-_announcer: ContextVar[Callable[[str], None]] = ContextVar("variegate_announcements", default=lambda message: None)
+def _unheard(message: str) -> None:
+    pass
+
+
+_reporter: Choice[Reporter] = Choice(_silent)
+_announcer: Choice[Callable[[str], None]] = Choice(_unheard)
 
 
 def announce(message: str) -> None:
     """Tell a person what is about to happen, or what came out otherwise than they may think."""
-    _announcer.get()(message)
+    _announcer.value(message)
 
 
 def announce_by(tell: Callable[[str], None]) -> None:
     """Have announcements told by `tell` from now on."""
-    _announcer.set(tell)
+    _announcer.value = tell
 
 
 def report_by(reporter: Reporter) -> None:
     """Have progress shown by `reporter` from now on: called with a label, a total and a unit, it opens a progress line."""
-    _reporter.set(reporter)
+    _reporter.value = reporter
 
 
 def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[Advance]:
@@ -47,19 +55,51 @@ def track(what: str, total: int, unit: str = "rows") -> AbstractContextManager[A
     >>> with track("embedding", total=2) as advance:
     ...     advance(2)
     """
-    return _reporter.get()(what, total, unit)
+    return _reporter.value(what, total, unit)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words.
+
+    >>> duration(75), duration(4000), duration(3)
+    ('1 min 15 s', '1 h 06 min', '3 s')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
+def _outermost(show: Reporter, what: str, total: int, unit: str) -> Iterator[Advance]:
+    """Show the outer one of two phases, which tells more about how long it will take."""
+    global _shown
+    if _shown:
+        yield lambda done: None
+        return
+    _shown = True
+    try:
+        with show(what, total, unit) as advance:
+            yield advance
+    finally:
+        _shown = False
+
+
+def _bar(what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+    return _outermost(_open_bar, what, total, unit)
+
+
+def _lines(what: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+    return _outermost(_write_lines, what, total, unit)
+
+
+@contextmanager
+def _open_bar(what: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    global _shown
-    if _shown:
-        # A terminal can show one bar at a time; the outer one tells more about how long it will take.
-        yield lambda done: None
-        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -69,7 +109,6 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        _shown = True
         task = progress.add_task(what, total=total, rate="")
 
         def advance(done: int) -> None:
@@ -78,15 +117,39 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Advance]:
             if speed:
                 progress.update(task, rate=f"{speed:,.0f} {unit}/s")
 
-        try:
-            yield advance
-        finally:
-            _shown = False
+        yield advance
 
 
-def report_to_terminal() -> None:
-    """Show progress on stderr from now on, if stderr is a terminal."""
-    import sys
+@contextmanager
+def _write_lines(what: str, total: int, unit: str) -> Iterator[Advance]:
+    """Write a line every ten seconds: phase, done, rate, time left."""
+    begun = said = time.monotonic()
+    done = 0
 
-    if sys.stderr is not None and sys.stderr.isatty():
-        _reporter.set(_bar)
+    def advance(more: int) -> None:
+        nonlocal done, said
+        done += more
+        now = time.monotonic()
+        if done and now - said >= LINE_SECONDS:
+            said = now
+            rate = done / (now - begun)
+            shown = f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+            left = duration((total - done) / rate)
+            # A log that was closed is no reason to stop.
+            with suppress(OSError, ValueError):
+                print(f"{what}: {done:,} of {total:,} {unit}, {shown}, {left} left", file=sys.stderr, flush=True)  # noqa: T201
+
+    yield advance
+
+
+def hide_progress() -> None:
+    """Show no progress from now on."""
+    _reporter.value = _silent
+
+
+def show_progress() -> None:
+    """Show progress from now on: a bar on a terminal and in a notebook, a line every ten seconds elsewhere, such as in a log."""
+    from rich.console import Console
+
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    _reporter.value = _bar if is_terminal or Console().is_jupyter else _lines

@@ -19,6 +19,7 @@ class use:
             depends on it.
         neighbours: "exact", "approximate" or "approximate:EFFORT", for densities and near-duplicates.
         cache: a folder for derived data, or "off".
+        progress: whether long work shows how far it is: a bar on a terminal and in a notebook, else a line every ten seconds.
 
     Raises:
         ParameterError: a value is not possible; nothing is changed.
@@ -39,8 +40,10 @@ class use:
         memory: int | str | None = None,
         neighbours: str | None = None,
         cache: str | None = None,
+        progress: bool | None = None,
     ) -> None:
         from variegate.geometry import use_device, use_memory, use_neighbours
+        from variegate.progress import hide_progress, show_progress
         from variegate.views.cache import use_cache
 
         self._before = chosen()
@@ -53,6 +56,8 @@ class use:
                 use_device(device)
             if cache is not None:
                 use_cache(cache)
+            if progress is not None:
+                (show_progress if progress else hide_progress)()
         except BaseException:
             put_back(self._before)
             raise

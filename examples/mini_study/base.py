@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import variegate as vg
-from variegate.progress import report_to_terminal
+from variegate.progress import show_progress
 from variegate.study.models.base import BaseModel, train_base
 
 # What each scale trains: seconds for the smoke test, half an hour on two cores, under a minute on a data-centre GPU.
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--scale", choices=SCALES, default="laptop")
     parser.add_argument("--out", default="base", type=Path, help="folder of the model")
     given = parser.parse_args()
-    report_to_terminal()
+    show_progress()
     done = train_base(base_texts(given.texts, given.not_in, given.source), given.out, SCALES[given.scale])
     loss = sum(done["loss"][-50:]) / len(done["loss"][-50:])
     print(f"{given.out}: {done['parameters']:,} parameters, {done['tokens_seen']:,} tokens ({done['passes']:.2f} passes)")

@@ -10,23 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from variegate.cli.streams import echo, is_terminal
-from variegate.progress import Advance, announce_by, report_by
+from variegate.progress import Advance, announce_by, duration, report_by
 
-__all__ = ["Live", "duration"]
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in words.
-
-    >>> duration(75), duration(4000), duration(3)
-    ('1 min 15 s', '1 h 06 min', '3 s')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
+__all__ = ["Live"]
 
 
 LINE_SECONDS = 5.0

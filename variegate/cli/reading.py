@@ -230,7 +230,7 @@ def data_options(command: Command) -> Command:
         neighbours: str = "exact",
         **more: Any,
     ) -> Any:
-        from variegate.progress import announce_by, report_to_terminal
+        from variegate.progress import announce_by, show_progress
         from variegate.views.cache import use_cache
 
         if (device, memory, neighbours) != ("cpu", None, "exact"):
@@ -239,7 +239,7 @@ def data_options(command: Command) -> Command:
             use(device=device, memory=memory, neighbours=neighbours)
         use_cache(cache)
         if not quiet:
-            report_to_terminal()
+            show_progress()
         # A warning is no report of what was read.
         announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
         return command(*args, reading=Reading(schema, columns, on_bad_row, bad_rows, quiet, storage), **more)

@@ -52,12 +52,12 @@ def simulate_command(
     variegate simulate --space features --plot simulated.svg
     variegate simulate --scenarios copies,near_copies --metrics knn_distance@5,vendi_score
     """
-    from variegate.progress import report_to_terminal
+    from variegate.progress import show_progress
     from variegate.study.simulation.simulate import simulate
 
     _check_outputs(json_to, plot, quiet)
     if not quiet:
-        report_to_terminal()
+        show_progress()
     found = simulate(_names(scenarios), _names(metrics), samples=size, seeds=seeds, space=space)
     if plot is not None:
         _draw(found, plot)

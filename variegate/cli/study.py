@@ -125,7 +125,7 @@ def _show_plan(study: str, output: Path | None, share: tuple[int, int], json_to:
 
 
 def _cost_lines(cost: Cost) -> list[str]:
-    from variegate.cli.live import duration
+    from variegate.progress import duration
 
     seen, planned = cost.tokens
     lines = [
