@@ -13,13 +13,10 @@ import variegate as vg
 from tests.conftest import SAMPLE
 from tests.test_cli import run
 from variegate import loading
-from variegate.choices import Choice, chosen
 from variegate.cli import VERBS, cli, reading
 from variegate.cli.reading import OutputPath
-from variegate.geometry import active_device, asked_for, duplicates, memory_allowed
+from variegate.geometry import duplicates
 from variegate.geometry.density import density as plain_density
-from variegate.progress import announce, track
-from variegate.views.cache import cache_root
 
 # A run of every verb that reads data, and of every option of it that names a file to write.
 RUNS = {
@@ -208,78 +205,6 @@ def test_a_diagnosis_against_itself_finds_nothing_crowded_and_nothing_missed(poo
     assert found.crowded == ()
     assert [region.coverage for region in found.missed] == [1, 1, 1]
     assert vg.diagnose(str(pool), clusters=3).missed == ()
-
-
-# --- one command after another
-
-
-OPTIONS = "--device torch --memory 256M --neighbours approximate --cache off"
-
-
-def test_a_command_leaves_no_choice_behind(pool, monkeypatch):
-    pytest.importorskip("torch")
-    pytest.importorskip("faiss")
-    inside = []
-
-    def look(*arguments, **options):
-        inside.append((str(active_device()), memory_allowed(), str(asked_for()), cache_root()))
-        return []
-
-    monkeypatch.setattr("variegate.metrics.measure", look)
-    before = chosen()
-    run(*command("measure", OPTIONS, pool))
-    run(*command("measure", "", pool))
-    first, second = inside
-    assert first == ("cpu", 256 << 20, "approximate", None)
-    assert second[:3] == ("None", 8 << 30, "None")
-    assert second[3] is not None
-    assert chosen() == before
-
-
-def test_a_command_puts_back_what_was_chosen_before_it(pool):
-    with vg.use(memory="1G"):
-        run(*command("measure", "--memory 256M", pool))
-        assert memory_allowed() == 1 << 30
-        assert run(*command("measure", "--memory 1M", pool)) == 2
-        assert memory_allowed() == 1 << 30
-
-
-def test_a_quiet_command_after_one_that_is_not(pool, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    run(*command("embed", "", pool))
-    capsys.readouterr()
-    announce("heard by nobody")
-    with track("seen by nobody", 2) as advance:
-        advance(2)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_use_holds_for_a_block_or_from_there_on():
-    assert memory_allowed() == 8 << 30
-    vg.use(memory="1G")
-    assert memory_allowed() == 1 << 30
-    with vg.use(memory="512M", cache="off"):
-        assert (memory_allowed(), cache_root()) == (512 << 20, None)
-        vg.use_cache("elsewhere")
-        with vg.use(memory="256M"):
-            assert cache_root().name == "elsewhere"
-        assert memory_allowed() == 512 << 20
-    assert memory_allowed() == 1 << 30
-    assert cache_root().name != "elsewhere"
-
-
-def test_use_changes_nothing_where_one_of_its_values_is_impossible():
-    with pytest.raises(vg.ParameterError, match="The neighbours must be exact"):
-        vg.use(memory="1G", neighbours="roughly")
-    assert memory_allowed() == 8 << 30
-
-
-def test_what_is_chosen_in_a_module_imported_inside_is_put_back():
-    with vg.use():
-        late = Choice("default")
-        late.value = "other"
-    assert late.value == "default"
-    Choice.known.remove(late)
 
 
 def test_json_goes_to_stdout_and_notes_do_not(pool, capsys):

@@ -228,7 +228,7 @@ COMMANDS = [
     pick("-o out.npy", r"out\.npy: rows of text cannot be written as \.npy"),
     pick("-o out.parquet.gz", "parquet files are compressed inside"),
     pick("-o no/out.jsonl", "no: no such folder. Create it first"),
-    pick("-o .", r"\.: the ending '' is no known data file|is no known data file"),
+    pick("-o .", r"\.: is a folder, so no file of that name can be written"),
     # for trainers
     pick("-o out.jsonl --as message", "Unknown schema for --as 'message'. Did you mean messages"),
     pick("-o out.jsonl --as text", "Unknown schema for --as 'text'"),

@@ -8,7 +8,7 @@ import click
 
 from variegate.cli.layout import format_option
 from variegate.cli.options import device_option, memory_option, neighbours_option, side_option, storage_option
-from variegate.cli.reading import STDOUT, Reading, data_options, json_option, write_json
+from variegate.cli.reading import Reading, data_options, json_option, write_json
 
 __all__ = ["diagnose_command"]
 
@@ -50,10 +50,7 @@ def diagnose_command(
     """
     from variegate.cli.tables import diagnosis_tables
     from variegate.diagnosing import diagnose
-    from variegate.storage import check_target
 
-    if json_to is not None and json_to != STDOUT:
-        check_target(json_to)
     reading.check([json_to])
     corpus = reading.load(data)
     against = None if reference is None else reading.load(reference)

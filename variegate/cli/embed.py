@@ -60,13 +60,10 @@ def embed_command(
     variegate embed pool.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
     variegate embed pool.jsonl --embedder lsa --save-fit pool.lsa
     """
-    from variegate.storage import check_target
     from variegate.views.lsa.names import fit_of, is_lsa, settled
 
-    if save_fit is not None:
-        check_target(save_fit)
-        if not is_lsa(embedder):
-            raise ParameterError(f"--save-fit goes with --embedder lsa: {embedder!r} is not fitted to the data.")
+    if save_fit is not None and not is_lsa(embedder):
+        raise ParameterError(f"--save-fit goes with --embedder lsa: {embedder!r} is not fitted to the data.")
     where = cache_in_use()
     corpus = _texts(pool, reading, save_fit)
     for one in _wanted(side):

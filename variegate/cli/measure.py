@@ -101,7 +101,7 @@ def measure_command(
     names = _names(metrics)
     params = _by_metric(settings)
     sizes = _sizes(curve)
-    _check_outputs(json_to, per_sample, plot, curve, len(data))
+    _check_outputs(per_sample, plot, curve, len(data))
     if yardstick:
         _check_yardstick(len(data), reference, size_matched, curve)
     reading.check([json_to, per_sample, plot])
@@ -204,20 +204,15 @@ def _sizes(curve: str | None) -> list[int] | None:
         raise ParameterError(f"--curve takes auto or sizes, for example 100,1000,10000. Got {curve!r} instead.") from None
 
 
-def _check_outputs(results: Path | None, per_sample: Path | None, plot: Path | None, curve: str | None, sets: int) -> None:
+def _check_outputs(per_sample: Path | None, plot: Path | None, curve: str | None, sets: int) -> None:
     from variegate.data.write import check_writable
-    from variegate.storage import check_target
 
-    if results not in (None, STDOUT) and results is not None:
-        check_target(results)
     if per_sample is not None:
         check_writable(per_sample)
         if sets != 1 or curve is not None:
             raise ParameterError("--per-sample takes one data set at a time, and no --curve.")
-    if plot is not None:
-        check_target(plot)
-        if curve is None:
-            raise ParameterError("--plot draws a curve: give --curve auto as well.")
+    if plot is not None and curve is None:
+        raise ParameterError("--plot draws a curve: give --curve auto as well.")
 
 
 def _check_yardstick(sets: int, reference: str | None, size_matched: int | None, curve: str | None) -> None:

@@ -12,6 +12,8 @@ from variegate.cli.streams import echo
 from variegate.errors import ParameterError
 
 __all__ = [
+    "DEVICE",
+    "NEIGHBOURS",
     "device_option",
     "memory_option",
     "neighbours_option",
@@ -24,6 +26,8 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# What holds where nothing is chosen.
+DEVICE, NEIGHBOURS = "cpu", "exact"
 SIDE_HELP = "Which turns to look at: the user's, the assistant's, or both in order."
 
 
@@ -38,7 +42,7 @@ def device_option(command: Command) -> Command:
     """Add --device to verbs that work over pairs of vectors."""
     return click.option(
         "--device",
-        default="cpu",
+        default=DEVICE,
         show_default=True,
         metavar="NAME",
         help="For work over pairs: cpu, cuda (cuda:N) with PyTorch, or auto.",
@@ -71,7 +75,7 @@ def neighbours_option(command: Command) -> Command:
     """Add --neighbours to verbs that take densities or group near-duplicates."""
     return click.option(
         "--neighbours",
-        default="exact",
+        default=NEIGHBOURS,
         show_default=True,
         metavar="HOW",
         help="For densities and near-duplicates: exact, or approximate[:EFFORT], for millions of rows.",

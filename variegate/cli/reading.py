@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from variegate.cli.layout import table_format
-from variegate.cli.options import pairs, say
+from variegate.cli.options import DEVICE, NEIGHBOURS, pairs, say
 from variegate.cli.streams import echo
 from variegate.errors import DataError, ParameterError
 
@@ -57,23 +57,23 @@ class Reading:
         storage: how vectors that are made of texts are kept.
     """
 
-    schema: str | None
-    columns: str | None
-    on_bad_row: str
-    bad_rows: Path | None
-    quiet: bool
+    schema: str | None = None
+    columns: str | None = None
+    on_bad_row: str = "error"
+    bad_rows: Path | None = None
+    quiet: bool = False
     storage: str = "float32"
     _read: dict[str, Corpus] = field(default_factory=dict)
 
     def check(self, outputs: Iterable[Path | None], *, folder: Path | None = None) -> None:
-        """Refuse to write over what is read, or two results into one file, before any work is done for them.
+        """Refuse what cannot be written, to write over what is read, or two results into one file, before any work is done.
 
         What is read is whatever the command's arguments and options name that is a file or folder. From here on nothing of
         it can be replaced, whoever writes.
 
         Args:
-            outputs: the files that the command will write, besides the list of bad rows.
-            folder: a folder that it will write.
+            outputs: the files that the command will write, besides the list of bad rows; "-" is stdout, and no file.
+            folder: a folder that it will write, which may be one of the outputs.
 
         Raises:
             ParameterError: an output is an input, or lies in a folder that is read, or two outputs are one.
@@ -84,7 +84,6 @@ class Reading:
         wanted = [output for output in outputs if output not in (None, STDOUT) and output is not None]
         if self.on_bad_row == "skip":
             self.bad_rows = self.bad_rows or BAD_ROWS
-            check_target(self.bad_rows)
             wanted.append(self.bad_rows)
         resolved = [place_of(output) for output in wanted]
         for at, place in enumerate(resolved):
@@ -99,6 +98,9 @@ class Reading:
                     raise ParameterError(
                         f"{folder}: lies in the folder that is read, and would be part of the pool next time. Choose another."
                     )
+        for output in wanted:
+            if output != folder:
+                check_target(output)
         protect(read)
 
     def load(self, name: str) -> Corpus:
@@ -208,6 +210,11 @@ def write_json(found: Any, to: Path | None, show: Callable[[], None]) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
+def _unless(default: str, value: str | None) -> str | None:
+    """Return a value that is chosen; None where it holds already, since choosing it would import what chooses."""
+    return None if value == default else value
+
+
 def data_options(command: Command) -> Command:
     """Add the options of every verb that reads data; the command gets them as one argument, `reading`.
 
@@ -225,24 +232,21 @@ def data_options(command: Command) -> Command:
         cache: str | None,
         quiet: bool,
         storage: str = "float32",
-        device: str = "cpu",
+        device: str | None = None,
         memory: str | None = None,
-        neighbours: str = "exact",
+        neighbours: str | None = None,
         **more: Any,
     ) -> Any:
         from variegate.progress import announce_by, show_progress
-        from variegate.views.cache import use_cache
+        from variegate.using import use
 
-        if (device, memory, neighbours) != ("cpu", None, "exact"):
-            from variegate.using import use
-
-            use(device=device, memory=memory, neighbours=neighbours)
-        use_cache(cache)
         if not quiet:
             show_progress()
         # A warning is no report of what was read.
         announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
-        return command(*args, reading=Reading(schema, columns, on_bad_row, bad_rows, quiet, storage), **more)
+        reading = Reading(schema, columns, on_bad_row, bad_rows, quiet, storage)
+        with use(device=_unless(DEVICE, device), memory=memory, neighbours=_unless(NEIGHBOURS, neighbours), cache=cache):
+            return command(*args, reading=reading, **more)
 
     wrapped: Any = packed
     for option in (

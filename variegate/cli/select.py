@@ -111,7 +111,6 @@ def select_command(
     """
     from variegate.data.write import check_writable
     from variegate.export.record import record_path
-    from variegate.storage import check_target
     from variegate.strategies import STRATEGIES, select
     from variegate.viewing import Views
 
@@ -126,12 +125,10 @@ def select_command(
     )  # fmt: skip
     training.check(output, pool.lower().endswith(".npy"))
     if pool.lower().endswith(".npy"):
-        check_target(output)
         if output.suffix.lower() == ".npy":
             raise ParameterError(f"{output}: for a pool of vectors the choice is recorded as JSON. Give it a name in .json.")
     elif not training.folder:
         check_writable(output)
-        check_target(beside)
     params = values(settings)
     _refuse_reserved(params)
     corpus = reading.load(pool)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from variegate.cli.layout import format_option, print_table
-from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
+from variegate.cli.reading import OutputPath, Reading, json_option, write_json
 from variegate.cli.streams import echo
 
 if TYPE_CHECKING:
@@ -70,16 +70,12 @@ def _names(text: str | None) -> list[str] | None:
 
 def _check_outputs(json_to: Path | None, plot: Path | None, quiet: bool) -> None:
     from variegate.report.pictures import new_figure, picture_kind
-    from variegate.storage import check_target
 
-    for target in (json_to, plot):
-        if target is not None and target != STDOUT:
-            check_target(target)
+    Reading(quiet=quiet).check([json_to, plot])
     if plot is not None:
         # Before the work, not after.
         picture_kind(plot)
         new_figure(1, 1)
-    Reading(None, None, "error", None, quiet).check([json_to, plot])
 
 
 def _show(found: Simulation) -> None:

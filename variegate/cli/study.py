@@ -9,7 +9,7 @@ import click
 
 from variegate.cli.layout import format_option, print_table
 from variegate.cli.options import say
-from variegate.cli.reading import STDOUT, OutputPath, Reading, json_option, write_json
+from variegate.cli.reading import OutputPath, Reading, json_option, write_json
 from variegate.cli.streams import echo
 from variegate.errors import DataError
 
@@ -61,7 +61,6 @@ def study_command(
     variegate study study.yaml --only correlate
     """
     from variegate.progress import announce_by
-    from variegate.storage import check_target
     from variegate.study.conduct import check_stage, conduct, plan_study, write_starter
     from variegate.study.execute import read_shard
 
@@ -74,12 +73,9 @@ def study_command(
         return 0
     if new_file is not None:
         raise click.UsageError(f"Got unexpected extra argument ({new_file}).")
-    Reading(None, None, "error", None, quiet).check([json_to, report])
+    Reading(quiet=quiet).check([json_to, report])
     share = read_shard(shard)
     check_stage(only)
-    for target in (json_to, report):
-        if target not in (None, STDOUT) and target is not None:
-            check_target(target)
     if dry_run:
         _show_plan(study, output, share, json_to)
         return 0

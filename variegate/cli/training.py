@@ -56,7 +56,7 @@ class Training:
         from variegate.data.convert import target_schema
         from variegate.data.trainers import dataset_name, read_info
         from variegate.metrics import metric_specs
-        from variegate.storage import check_folder, check_target
+        from variegate.storage import check_folder
 
         if self.schema is not None:
             target_schema(self.schema)
@@ -75,7 +75,6 @@ class Training:
         elif self.ending is not None:
             raise ParameterError("--format is for a folder (-o FOLDER/): the format of a single file goes by its ending.")
         if self.info is not None:
-            check_target(self.info)
             dataset_name(output)
             read_info(self.info)
 
