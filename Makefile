@@ -37,7 +37,7 @@ $(VENV)/.benchmarked: $(VENV)/.installed benchmarks/requirements.txt
 demo: $(VENV)/.installed
 	@mkdir -p $(OUT)
 	@echo "1. Choose the 100 most diverse of the sample's 400 rows"
-	$(BIN)/variegate select $(POOL) --size 100 --strategy novelselect -o $(OUT)/subset.jsonl
+	$(BIN)/variegate select $(POOL) --size 100 -o $(OUT)/subset.jsonl
 	@echo
 	@echo "2. Before and after, at equal size: five random draws of 100 rows against the 100 chosen"
 	$(BIN)/variegate measure $(POOL) $(OUT)/subset.jsonl --reference $(POOL) --topics domain --size-matched 100 --seeds 5

@@ -15,11 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import wordllama
 from datasets import Dataset, load_dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
 from trl import SFTConfig, SFTTrainer
-
-from variegate.views.tokens import wordllama_file
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}{{ eos_token }}\n{% endfor %}"
@@ -30,7 +29,7 @@ LOADERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 
 def tiny_model() -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Return a random Llama of two layers and the LLaMA-2 tokenizer that the package wordllama carries."""
-    file = wordllama_file("tokenizers", "l2_supercat_tokenizer_config.json")
+    file = Path(wordllama.__file__).parent / "tokenizers" / "l2_supercat_tokenizer_config.json"
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(file), bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
     )

@@ -18,6 +18,7 @@ from tests.chat_server import ChatServer, comparison
 from tests.judging import better
 from variegate import progress
 from variegate.choices import from_defaults
+from variegate.using import use
 from variegate.views import cache
 from variegate.views.asking import answers
 from variegate.views.asking import questions as asking
@@ -122,9 +123,9 @@ def pretending(monkeypatch: pytest.MonkeyPatch) -> None:
 def told() -> Iterator[list[str]]:
     """Collect what is announced."""
     messages: list[str] = []
-    token = progress._announcer.set(messages.append)
-    yield messages
-    progress._announcer.reset(token)
+    with use():
+        progress.announce_by(messages.append)
+        yield messages
 
 
 def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:

@@ -34,7 +34,7 @@ def test_computed_once_then_memory_mapped():
 
 def test_vectors_and_tokens_of_a_corpus_are_read_only_maps():
     corpus = vg.load(SAMPLE)
-    vectors = corpus.vectors()
+    vectors = corpus.vectors(embedder="static")
     assert isinstance(vectors, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         vectors[0] = 0
@@ -255,7 +255,7 @@ def test_a_cache_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(vg.DataError, match=r"the cache cannot be written here .* --cache"):
         build(Counter())
     with pytest.raises(vg.DataError, match=r"the cache cannot be written here .* --cache off"):
-        vg.load(SAMPLE).vectors()
+        vg.load(SAMPLE).vectors(embedder="static")
 
 
 def test_a_folder_of_the_cache_that_cannot_be_written_says_so():

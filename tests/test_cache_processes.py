@@ -94,7 +94,7 @@ SLOW = """
 
     embed._mean_pooled = slow
     vg.use_cache(sys.argv[1])
-    np.save(sys.argv[3], vg.load("pool.jsonl").vectors())
+    np.save(sys.argv[3], vg.load("pool.jsonl").vectors(embedder="static"))
 """
 
 

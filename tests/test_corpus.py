@@ -38,7 +38,7 @@ def test_the_hash_of_texts_knows_where_one_ends_but_not_their_file():
 
 def test_a_part_takes_its_views_along(monkeypatch):
     pool = vg.load(SAMPLE)
-    x, words = {side: pool.vectors(side) for side in ("both", "response")}, pool.tokens("response", "words")
+    x, words = {side: pool.vectors(side, "static") for side in ("both", "response")}, pool.tokens("response", "words")
 
     def refuse(*arguments):
         raise AssertionError("built anew")
@@ -49,13 +49,13 @@ def test_a_part_takes_its_views_along(monkeypatch):
     part = pool.take(rows, name="part")
     assert (part.name, len(part), part.numbers.tolist()) == ("part", 4, rows)
     for side, vectors in x.items():
-        np.testing.assert_array_equal(part.vectors(side), vectors[rows])
+        np.testing.assert_array_equal(part.vectors(side, "static"), vectors[rows])
     assert [part.tokens("response", "words")[at].tolist() for at in range(4)] == [words[row].tolist() for row in rows]
     smaller = part.take([3, 0])
-    np.testing.assert_array_equal(smaller.vectors(), x["both"][[399, 9]])
+    np.testing.assert_array_equal(smaller.vectors(embedder="static"), x["both"][[399, 9]])
     assert smaller.tokens("response", "words")[1].tolist() == words[9].tolist()
     with pytest.raises(AssertionError, match="built anew"):
-        part.vectors("instruction")
+        part.vectors("instruction", "static")
     tags, topics = pool.tags("both", "keyphrases", pool), pool.topics("both", "kmeans:9", "static", pool)
     monkeypatch.setattr("variegate.views.tags.keyphrases.keyphrase_tags", refuse)
     monkeypatch.setattr("variegate.views.topics.cluster_labels", refuse)

@@ -109,6 +109,15 @@ def test_no_limit_where_there_are_no_responses_or_lengths_are_matched() -> None:
         assert "response_share" not in chosen.params
 
 
+def test_vectors_of_the_whole_pool_serve(tmp_path) -> None:
+    corpus = pool(rich=30, poor=20)
+    with vg.use(cache=str(tmp_path)):
+        corpus.vectors("both")
+        made = sorted(path.name for path in (tmp_path / "vectors").iterdir())
+        vg.select(pool(rich=30, poor=20), 10)
+        assert sorted(path.name for path in (tmp_path / "vectors").iterdir()) == made
+
+
 def test_owned_rows_do_not_count_as_choice() -> None:
     corpus = pool(rich=30, poor=10)
     owned = corpus.take(np.arange(20))

@@ -34,14 +34,14 @@ def test_half_of_each_script_is_no_script():
 
 def test_static_vectors_of_single_bytes_are_doubted():
     english, chinese = made(ENGLISH, "english"), made(CHINESE, "chinese")
-    assert doubts_of_vectors(english, Views("response")) == ()
+    assert doubts_of_vectors(english, Views("response", "static")) == ()
     ids = chinese.tokens("response").ids
     share = np.mean([3 <= one <= 258 for one in ids.tolist()])
     assert share > 0.2
-    first, *_ = doubts_of_vectors(chinese, Views("response"))
+    first, *_ = doubts_of_vectors(chinese, Views("response", "static"))
     assert first.startswith(f"{share:.0%} of the tokens of chinese (response) are single bytes") and "--embedder lsa" in first
     # Vectors that are made of other things know nothing of bytes.
-    assert not any("bytes" in one for one in doubts_of_vectors(chinese, Views("response", embedder="lsa")))
+    assert not any("bytes" in one for one in doubts_of_vectors(chinese, Views("response", "lsa")))
 
 
 @pytest.mark.parametrize(("shared", "doubted"), [(0.5, False), (2.0, True)])
@@ -66,19 +66,40 @@ def test_sets_of_different_scripts_are_doubted():
 def test_doubts_stand_in_results_and_in_json_and_on_the_screen(tmp_path, capsys):
     english, chinese = made(ENGLISH, "english"), made(CHINESE, "chinese")
     by_name = {
-        (one.dataset, one.metric): one for one in vg.measure([english, chinese], ["radius", "token_types"], side="response")
+        (one.dataset, one.metric): one
+        for one in vg.measure([english, chinese], ["radius", "token_types"], side="response", embedder="static")
     }
     assert [len(by_name[name, "radius"].warnings) > 1 for name in ("english", "chinese")] == [False, True]
     # The set that is not to blame does not compare either, and tokens are of another kind too.
     assert all("different scripts" in one.warnings[-1] for one in by_name.values())
-    assert vg.measure(english, "radius", side="response")[0].warnings == ()
+    assert vg.measure(english, "radius", side="response", embedder="static")[0].warnings == ()
     for one in (english, chinese):
         one.write(tmp_path / f"{one.name}.jsonl")
     files = [str(tmp_path / f"{name}.jsonl") for name in ("english", "chinese")]
-    assert main(["measure", *files, "--metrics", "radius", "--side", "response", "--json", "-", "-q", "--no-compare"]) == 0
+    assert (
+        main(
+            [
+                "measure",
+                *files,
+                "--metrics",
+                "radius",
+                "--side",
+                "response",
+                "--embedder",
+                "static",
+                "--json",
+                "-",
+                "-q",
+                "--no-compare",
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     told = [line.removeprefix("warning: ") for line in err.splitlines() if line.startswith("warning: ")]
     written = [line for one in json.loads(out) for line in one["warnings"]]
     assert set(told) == set(written) and len(told) == len(set(told)) >= 2
-    assert main(["measure", files[0], "--metrics", "radius", "--side", "response", "--json", "-", "-q"]) == 0
+    assert (
+        main(["measure", files[0], "--metrics", "radius", "--side", "response", "--embedder", "static", "--json", "-", "-q"]) == 0
+    )
     assert "warnings" not in json.loads(capsys.readouterr().out)[0]

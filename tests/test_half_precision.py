@@ -238,11 +238,11 @@ def test_a_corpus_is_of_one_storage_all_through(cached, tmp_path):
         vg.use_cache("off")
     corpus = vg.load(SAMPLE, vector_storage="float16")
     part = corpus.take(np.arange(50))
-    assert part.vectors().dtype == HALF
-    corpus.vectors()
-    assert corpus.take(np.arange(50)).vectors().dtype == HALF
-    np.testing.assert_array_equal(part.vectors(), corpus.vectors()[:50])
-    assert corpus.converted("sharegpt").vectors().dtype == HALF
+    assert part.vectors(embedder="static").dtype == HALF
+    corpus.vectors(embedder="static")
+    assert corpus.take(np.arange(50)).vectors(embedder="static").dtype == HALF
+    np.testing.assert_array_equal(part.vectors(embedder="static"), corpus.vectors(embedder="static")[:50])
+    assert corpus.converted("sharegpt").vectors(embedder="static").dtype == HALF
     found = vg.select(corpus, 30, "max_sum", extend=vg.load(SAMPLE).take(np.arange(300, 340)))
     assert found.params["vector_storage"] == "float16"
     # Topics are clusters of the rounded vectors.
@@ -292,7 +292,7 @@ def test_the_line_of_the_file_is_named(scale, message, tmp_path, monkeypatch):
     corpus = vg.load(tmp_path / "a.jsonl", on_bad_row="skip", vector_storage="float16")
     # The bad line is counted.
     with pytest.raises(vg.DataError, match=rf"a\.jsonl, line 6: .*{message}"):
-        corpus.vectors()
+        corpus.vectors(embedder="static")
 
 
 def scaled(n: int, scale: float) -> np.ndarray:

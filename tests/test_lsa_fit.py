@@ -291,7 +291,7 @@ def test_the_command_saves_a_fit(tmp_path, monkeypatch, capsys):
     assert main(["measure", "pool.jsonl", "--metrics", "knn_distance", "--embedder", "lsa:pool.lsa", "--json", "r.json"]) == 0
     assert {one["params"]["lsa_fit"] for one in json.loads(Path("r.json").read_text(encoding="utf-8"))} == {fit.hash}
     for arguments, message in (
-        ("--save-fit pool.lsa", "--save-fit goes with --embedder lsa: 'static' is not fitted"),
+        ("--save-fit pool.lsa --embedder static", "--save-fit goes with --embedder lsa: 'static' is not fitted"),
         ("--save-fit pool.jsonl --embedder lsa", "pool.jsonl: is the data that was read"),
         ("--save-fit nowhere/pool.lsa --embedder lsa", "nowhere: no such folder"),
     ):

@@ -22,36 +22,36 @@ def test_static_vectors_are_those_of_wordllama(tmp_path, monkeypatch):
     import wordllama
 
     theirs = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
-    ours = corpus_of(TEXTS, tmp_path).vectors()
+    ours = corpus_of(TEXTS, tmp_path).vectors(embedder="static")
     assert (ours.dtype, ours.shape) == (np.float32, (5, 256))
     np.testing.assert_allclose(ours, theirs.embed(TEXTS, norm=True), atol=1e-6)
     pool = vg.load(SAMPLE)
     for side in ("instruction", "response"):
         texts = pool.texts(side).to_pylist()
-        np.testing.assert_allclose(pool.vectors(side), theirs.embed(texts, norm=True), atol=1e-5)
-        np.testing.assert_allclose(np.linalg.norm(pool.vectors(side), axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(pool.vectors(side, "static"), theirs.embed(texts, norm=True), atol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(pool.vectors(side, "static"), axis=1), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("vector_rows", "token_rows", "batch_rows"), [(7, 11, 3), (1, 400, 1), (399, 1, 400)])
 def test_static_vectors_do_not_depend_on_shards(vector_rows, token_rows, batch_rows, monkeypatch):
-    whole = np.array(vg.load(SAMPLE).vectors())
+    whole = np.array(vg.load(SAMPLE).vectors(embedder="static"))
     vg.use_cache("off")
     monkeypatch.setattr(embed, "STATIC_SHARD_ROWS", vector_rows)
     monkeypatch.setattr(tokens, "SHARD_ROWS", token_rows)
     monkeypatch.setattr(tokens, "BATCH_ROWS", batch_rows)
-    np.testing.assert_array_equal(vg.load(SAMPLE).vectors(), whole)
+    np.testing.assert_array_equal(vg.load(SAMPLE).vectors(embedder="static"), whole)
 
 
 def test_static_vectors_do_not_depend_on_the_other_rows(tmp_path):
-    together = corpus_of(TEXTS, tmp_path).vectors()
+    together = corpus_of(TEXTS, tmp_path).vectors(embedder="static")
     for text, vector in zip(TEXTS, together, strict=True):
-        np.testing.assert_array_equal(corpus_of([text], tmp_path).vectors()[0], vector)
+        np.testing.assert_array_equal(corpus_of([text], tmp_path).vectors(embedder="static")[0], vector)
 
 
 def test_importing_wordllama_is_not_needed(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "wordllama"]:
         monkeypatch.delitem(sys.modules, name)
-    corpus_of(TEXTS, tmp_path).vectors()
+    corpus_of(TEXTS, tmp_path).vectors(embedder="static")
     assert "wordllama" not in sys.modules
 
 

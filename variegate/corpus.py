@@ -22,6 +22,7 @@ from variegate.data.write import as_table, replaced, write_rows
 from variegate.errors import DataError, bad_parameter
 from variegate.storage import whole_file
 from variegate.views.checked import checked_vectors, digest_texts, digest_vectors, hash_vectors, same_dimensions
+from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.kept import Kept
 from variegate.views.lsa.names import named_in_records, settled
 from variegate.views.precision import FLOAT16, refuse_storage
@@ -140,7 +141,7 @@ class Corpus:
         """Return a hash of one side's texts that does not depend on how they are chunked."""
         return self.kept.once(("digest", side), lambda: digest_texts(self.texts(side)))
 
-    def vectors(self, side: Side = "both", embedder: str = "static") -> Vectors:
+    def vectors(self, side: Side = "both", embedder: str = DEFAULT_EMBEDDER) -> Vectors:
         """Return the vectors of one side, shape (n, d), computed once and cached on disk.
 
         Raises:

@@ -18,6 +18,7 @@ from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
 from variegate.ragged import starts_of
 from variegate.views.checked import same_dimensions
+from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.lsa.names import settled
 from variegate.views.tokens import Tokens, decode_tokens
 
@@ -139,7 +140,7 @@ def diagnose(
     *,
     reference: Any = None,
     side: str = "both",
-    embedder: str = "static",
+    embedder: str = DEFAULT_EMBEDDER,
     tokenizer: str = "llama2",
     top: int = 5,
     clusters: int | None = None,

@@ -16,6 +16,7 @@ from variegate.corpus import Corpus
 from variegate.data.record import Side
 from variegate.errors import DataError, ParameterError
 from variegate.views.checked import same_dimensions
+from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.lsa.names import named_in_records, settled
 from variegate.views.tags.tags import KEYPHRASES, is_fitted
 from variegate.views.topics import is_clustering
@@ -38,7 +39,7 @@ class Views:
     """
 
     side: Side = "both"
-    embedder: str = "static"
+    embedder: str = DEFAULT_EMBEDDER
     tokenizer: str = "llama2"
     topics: str = "kmeans:100"
     tags: str = KEYPHRASES

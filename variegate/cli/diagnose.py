@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from variegate.cli.layout import format_option
-from variegate.cli.options import device_option, memory_option, neighbours_option, side_option, storage_option
+from variegate.cli.options import device_option, embedder_option, memory_option, neighbours_option, side_option, storage_option
 from variegate.cli.reading import Reading, data_options, json_option, write_json
 
 __all__ = ["diagnose_command"]
@@ -17,7 +17,7 @@ __all__ = ["diagnose_command"]
 @click.argument("data")
 @click.option("--reference", metavar="DATA", help="Data whose regions and tokens are what there should be, usually the pool.")
 @side_option()
-@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@embedder_option
 @storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="N", help="How many of each kind.")

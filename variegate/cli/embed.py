@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from variegate.cli.options import say, side_option, storage_option
+from variegate.cli.options import embedder_option, say, side_option, storage_option
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.data.record import SIDES, Side
 from variegate.errors import ParameterError
@@ -42,7 +42,7 @@ def _texts(pool: str, reading: Reading, output: Path | None = None) -> Corpus:
 @click.command("embed")
 @click.argument("pool")
 @side_option("all")
-@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@embedder_option
 @storage_option
 @click.option("--save-fit", type=OutputPath(), metavar="FILE", help="Save what lsa was fitted to; --embedder lsa:FILE reads it.")
 @data_options

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from variegate.cli.layout import print_table
-from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option
+from variegate.cli.options import (
+    device_option,
+    embedder_option,
+    memory_option,
+    neighbours_option,
+    say,
+    side_option,
+    storage_option,
+)
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.errors import ParameterError
 
@@ -23,7 +31,7 @@ __all__ = ["ladder_command"]
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="Each with K seeds.")
 @side_option("all")
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Measured on each data set, on all sides, against the pool.")
-@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@embedder_option
 @storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from variegate.cli.layout import format_option
-from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
+from variegate.cli.options import (
+    device_option,
+    embedder_option,
+    memory_option,
+    neighbours_option,
+    say,
+    side_option,
+    storage_option,
+    values,
+)
 from variegate.cli.reading import STDOUT, OutputPath, Reading, data_options, json_option, json_target, write_json
 from variegate.errors import DataError, ParameterError, VariegateError
 
@@ -30,7 +39,7 @@ FEWER_TOPICS = (
 @side_option("all")
 @click.option("--metrics", metavar="NAME,...|GROUP|all", help="Which metrics (variegate list metrics). [default: all that fit]")
 @click.option("--reference", metavar="DATA", help="Where densities, bands and clusters are taken, and what is to be covered.")
-@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@embedder_option
 @storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="kmeans:100", show_default=True, help="What topics are (variegate list topics).")

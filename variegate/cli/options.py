@@ -15,6 +15,7 @@ __all__ = [
     "DEVICE",
     "NEIGHBOURS",
     "device_option",
+    "embedder_option",
     "memory_option",
     "neighbours_option",
     "pairs",
@@ -36,6 +37,13 @@ def side_option(*more: str) -> Callable[[Command], Command]:
     return click.option(
         "--side", type=click.Choice(["instruction", "response", "both", *more]), default="both", show_default=True, help=SIDE_HELP
     )
+
+
+def embedder_option(command: Command) -> Command:
+    """Add --embedder to verbs that look at vectors."""
+    return click.option(
+        "--embedder", default="lsa", show_default=True, help="What makes the vectors (variegate list embedders)."
+    )(command)
 
 
 def device_option(command: Command) -> Command:

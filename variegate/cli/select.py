@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from variegate.cli.options import device_option, memory_option, neighbours_option, say, side_option, storage_option, values
+from variegate.cli.options import (
+    device_option,
+    embedder_option,
+    memory_option,
+    neighbours_option,
+    say,
+    side_option,
+    storage_option,
+    values,
+)
 from variegate.cli.reading import OutputPath, Reading, data_options
 from variegate.cli.training import Training, training_options
 from variegate.data.record import SIDES, Side
@@ -36,7 +45,7 @@ POOL = "pool"
     "--strategy", default="novelselect_rich", show_default=True, metavar="NAME", help="How (variegate list strategies)."
 )
 @side_option()
-@click.option("--embedder", default="static", show_default=True, help="What makes the vectors (variegate list embedders).")
+@embedder_option
 @storage_option
 @click.option("--tokenizer", default="llama2", show_default=True, help="What makes the tokens (variegate list tokenizers).")
 @click.option("--topics", default="umap-hdbscan", show_default=True, help="What macro's topics are (variegate list topics).")

@@ -21,6 +21,8 @@ NEIGHBOUR_SHARE = 128
 ROUNDING = 1e-5
 # Added to a mean squared distance before it divides [N].
 DENSITY_EPSILON = 1e-9
+# Novelty is bounded in float32, which ends at 3e38: a density beyond this, or below its inverse, leaves nothing of the rest.
+LARGEST = 1e36
 
 
 def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, points_at: Ints | None = None) -> Floats:
@@ -62,7 +64,7 @@ def density(queries: Matrix, points: Matrix, *, k: int = 10, beta: float = 0.5, 
         squared, _ = neighbours_for("density", queries[start:stop], points, k + 1, points_at=here)
         with np.errstate(over="ignore"):
             sigma[start:stop] = (squared[:, 1:].mean(axis=1) + DENSITY_EPSILON) ** -beta
-    if not np.isfinite(sigma).all():
+    if not ((sigma > 1 / LARGEST) & (sigma < LARGEST)).all():
         raise DataError(f"With beta = {beta} some densities are beyond all numbers. Pass a smaller beta.")
     return sigma
 

@@ -16,6 +16,7 @@ from variegate.metrics.run import MAX_PAIR_ROWS, Draws, measure_side, naming
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_specs
 from variegate.viewing import Views
+from variegate.views.embedder import DEFAULT_EMBEDDER
 
 __all__ = ["measure", "sides_of"]
 
@@ -28,7 +29,7 @@ def measure(
     *,
     reference: Any = None,
     side: str = "both",
-    embedder: str = "static",
+    embedder: str = DEFAULT_EMBEDDER,
     tokenizer: str = "llama2",
     topics: str = Views.topics,
     tags: str = Views.tags,

@@ -14,6 +14,7 @@ from variegate.geometry import NearestOthers, near_duplicates, over_pairs, shari
 from variegate.metrics.novelty import novelty_over_pairs
 from variegate.metrics.run import naming
 from variegate.views.checked import same_dimensions
+from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.lsa.names import settled
 
 __all__ = ["sample_scores"]
@@ -24,7 +25,7 @@ def sample_scores(
     side: Side,
     *,
     reference: Corpus | None = None,
-    embedder: str = "static",
+    embedder: str = DEFAULT_EMBEDDER,
     tokenizer: str = "llama2",
     novelty: dict[str, Any] | None = None,
 ) -> dict[str, NDArray[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
 from variegate.strategies.table import DEFAULT, STRATEGIES
 from variegate.viewing import Views, kind_of
+from variegate.views.embedder import DEFAULT_EMBEDDER
 
 __all__ = ["refuse_parameters", "select"]
 
@@ -30,6 +32,8 @@ __all__ = ["refuse_parameters", "select"]
 DEFAULT_TOPICS = "umap-hdbscan"
 # Parameters of a strategy's function that `select` fills in.
 FILLED_IN = ("seed", "reference", "quality", "room")
+# Where at least one row in so many may be chosen, vectors are made of the whole pool: these are cached, and serve again.
+MOSTLY = 2
 StrategyLike = str | StrategySpec | Callable[..., Any]
 
 
@@ -45,7 +49,7 @@ def select(
     match_length: Any = None,
     extend: Any = None,
     side: str = "both",
-    embedder: str = "static",
+    embedder: str = DEFAULT_EMBEDDER,
     tokenizer: str = "llama2",
     topics: str = DEFAULT_TOPICS,
     tags: str = Views.tags,
@@ -101,7 +105,8 @@ def select(
     if spec.response_share is not None and response_share is None:
         limits, notes = limits.with_share(corpus, spec.response_share)
     kept = limits.kept(corpus)
-    part = corpus if len(kept) == len(corpus) else corpus.take(kept, corpus.name)
+    views = Views(side, embedder, tokenizer, topics, tags).settled([corpus if against is None else against])
+    part = corpus if len(kept) == len(corpus) else _part(corpus, kept, views, spec.view)
     if target is corpus:
         limits = replace(limits, match_length=part)
     arguments = dict(params)
@@ -111,7 +116,6 @@ def select(
         worth = quality_of(corpus, quality)[kept]
         arguments["quality"] = worth if owned is None else np.concatenate([worth, np.zeros(len(owned))])
     room, about = limits.room(part)
-    views = Views(side, embedder, tokenizer, topics, tags).settled([corpus if against is None else against])
     view = _view(views, spec.view, part, owned)
     if not limits.plain:
         arguments["room"] = room.copy()
@@ -144,6 +148,15 @@ def refuse_parameters(strategy: str, params: Mapping[str, Any], quality: str | N
     spec = _spec_of(strategy)
     _defaults(spec, dict(params))
     _refuse_quality(spec, quality)
+
+
+def _part(corpus: Corpus, kept: NDArray[np.int64], views: Views, kind: str | None) -> Corpus:
+    """Return the rows that may be chosen, with their share of what is cached for the whole pool."""
+    if len(kept) * MOSTLY >= len(corpus):
+        # What cannot be built for all rows may be for these.
+        with suppress(DataError):
+            kind_of(kind).prepare(views, corpus)
+    return corpus.take(kept, corpus.name)
 
 
 def _view(views: Views, kind: str | None, part: Corpus, owned: Corpus | None) -> Any:
@@ -196,7 +209,9 @@ def _defaults(spec: StrategySpec, params: dict[str, Any]) -> dict[str, Any]:
         # null for "no bound" and the like, where the function says that it takes it.
         nullable = {name for name, one in known.items() if "None" in str(one.annotation)}
         check_options(
-            spec.name, own, {name: value for name, value in params.items() if value is not None or name not in nullable}
+            getattr(spec.function, "__name__", spec.name),
+            own,
+            {name: value for name, value in params.items() if value is not None or name not in nullable},
         )
     return own
 

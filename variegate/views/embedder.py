@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Embedder", "model_revision"]
+__all__ = ["DEFAULT_EMBEDDER", "Embedder", "model_revision"]
+
+# docs/embedders.md has the measurements that it goes by.
+DEFAULT_EMBEDDER = "lsa"
 
 Vectors = NDArray[np.float32]
 Setting = str | int | float | bool | None
