@@ -76,9 +76,9 @@ OPTIONS: dict[str, tuple[str, bytes, str, str, str | None, str | None]] = {
         "a.jsonl", jsonl({"id": 0, "dataset": "GSM8K", "question": "2 + 2?", "answer": "5", "feedback": "It is 4."}),
         "no schema", "--columns instruction=question,response=answer", "2 + 2?", "5",
     ),
-    "ifeval": (
-        "a.jsonl", jsonl({"key": 1000, "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}),
-        "prompts without responses", "--columns instruction=prompt --side instruction", "No commas.", None,
+    "questions alone": (
+        "a.jsonl", jsonl({"key": 1000, "question": "No commas?"}),
+        "prompts without responses", "--columns instruction=question --side instruction", "No commas?", None,
     ),
     "mt_bench": (
         "a.jsonl", jsonl({"question_id": 81, "category": "writing", "turns": ["Write a post.", "Now shorter."]}),
@@ -145,8 +145,11 @@ def test_super_ni_says_at_the_end_what_is_in_the_way():
     assert "'Instances'" in message
     Path("rows.jsonl").write_bytes(asked_of_jq(message, SUPER_NI))
     assert len(Path("rows.jsonl").read_bytes().splitlines()) == 4
-    # The answers are there, as lists: these rows are no prompts without responses.
-    assert re.search("'output' .*(list|must be a string)", refusal("rows.jsonl"))
+    # The answers are there, as lists of one text each: what is proposed reads them.
+    assert "--columns instruction=input,response=output" in refusal("rows.jsonl")
+    pool = vg.load("rows.jsonl", columns={"instruction": "input", "response": "output"})
+    assert sides_of_first(pool) == {"instruction": "Text 0", "response": "A title", "both": "Text 0\nA title"}
+    assert "lists of one text" in pool.sources[0].notes[0]
 
 
 def test_a_keyed_dictionary():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from variegate.data.convert import Sample, convert_rows, target_schema
-from variegate.data.record import SIDES, Side
+from variegate.data.record import SIDES, BadRow, Side
 from variegate.data.rows import Rows, in_order
 from variegate.data.sources import Source
 from variegate.data.vectors import read_vectors, stack_vectors
@@ -40,16 +40,6 @@ Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 CHUNK = 8192
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that could not be read, kept aside by `on_bad_row="skip"`."""
-
-    file: str
-    place: str
-    row: int
-    reason: str
 
 
 @dataclass(repr=False)
@@ -134,7 +124,10 @@ class Corpus:
         if self.given_vectors is not None:
             raise DataError(f"{self.name}: holds vectors only, so nothing that needs text can be computed on it.")
         if side not in self.sides:
-            raise DataError(f"{self.name}: has no {side} side (schema {self.sources[0].schema.name}).")
+            own = next(iter(self.sides))
+            raise DataError(
+                f"{self.name}: has no {side} side (schema {self.sources[0].schema.name}). Pass --side {own} (side={own!r})."
+            )
         return self.sides[side]
 
     def text_digest(self, side: Side) -> str:
@@ -154,7 +147,12 @@ class Corpus:
             return self.kept.once(("vectors",), lambda: checked_vectors(self.given_vectors, self.name, self.numbers), getitem)
         embedder, where = settled(embedder, [self]), f"{self.name}, {side} side"
         made = partial(self._embedded, side, embedder, embed_texts)
-        return self.kept.once(("vectors", side, embedder), lambda: checked_vectors(made(), where, self.numbers), getitem)
+        checked = lambda: checked_vectors(made(), where, self.numbers, partial(self._blank, side))  # noqa: E731
+        return self.kept.once(("vectors", side, embedder), checked, getitem)
+
+    def _blank(self, side: Side, row: int) -> str | None:
+        """Say where a row stands if it has no word on a side."""
+        return None if str(self.texts(side)[row].as_py()).strip() else self.where(row)
 
     def _embedded(self, side: Side, embedder: str, embed_texts: Any) -> Vectors:
         if embedder.startswith("column:"):
@@ -323,7 +321,7 @@ class Corpus:
     def samples(self) -> Iterator[Sample]:
         """Yield each row with the schema that it is read by and where it stands."""
         for at, (row, source) in enumerate(zip(in_order(self.places), self.origin[:, 0].tolist(), strict=True)):
-            yield row, self.sources[source].schema, self.where(at)
+            yield row, self.sources[source].schema.of(row), self.where(at)
 
     def converted(self, schema: str) -> Corpus:
         """Return the same samples with their rows in another schema, and all other columns; rows that are in it stay untouched.

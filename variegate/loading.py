@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "load_each", "separate"]
 
+_SKIP = "Correct the row, or pass --on-bad-row skip to go on without bad rows."
 # Rows whose texts are gathered before they go into an Arrow array.
 CHUNK = 8192
 
@@ -34,6 +35,7 @@ def load(
     on_bad_row: str = "error",
     name: str | None = None,
     vector_storage: str = FLOAT32,
+    side: str | None = None,
 ) -> Corpus:
     """Load a data set.
 
@@ -47,6 +49,7 @@ def load(
         name: what to call it in results; the path if None.
         vector_storage: "float16" keeps vectors that are made of its texts in half the room, rounded; everything is then computed
             from the rounded ones. Vectors that are given are taken as they are.
+        side: rows that are empty on this side ("all" for any side) are bad rows, too; None lets them be.
 
     Raises:
         DataError: the data cannot be read; the message names file, row and field.
@@ -69,7 +72,36 @@ def load(
     sources = [source for part in several for source in open_sources(part, schema, columns)]
     label = name or ", ".join(str(part) if is_named(part) else "rows in memory" for part in several)
     unnamed = name is None and not any(map(is_named, several))
-    return replace(_read(label, sources, on_bad_row), vector_storage=vector_storage, unnamed=unnamed)
+    corpus = replace(_read(label, sources, on_bad_row), vector_storage=vector_storage, unnamed=unnamed)
+    return corpus if side is None else _with_words(corpus, side, on_bad_row)
+
+
+def _with_words(corpus: Corpus, side: str, on_bad_row: str) -> Corpus:
+    """Return a corpus without the rows that are empty on a side, or raise at the first of them."""
+    import pyarrow.compute as pc
+
+    if side != "all" and side not in SIDES:
+        raise bad_parameter("side", "load", f"one of {', '.join(SIDES)}, all", side)
+    reasons: dict[int, str] = {}
+    for one in SIDES:
+        if one in corpus.sides and side in (one, "all"):
+            lengths = pc.utf8_length(pc.utf8_trim_whitespace(corpus.texts(one))).to_numpy()
+            for row in np.flatnonzero(lengths == 0).tolist():
+                reasons.setdefault(row, f"is empty on the {one} side")
+    empty = []
+    for row, reason in sorted(reasons.items()):
+        source = corpus.sources[corpus.origin[row, 0]]
+        place = source.rows.where(int(corpus.origin[row, 1]))
+        empty.append(BadRow(source.name, place, int(corpus.numbers[row]), reason))
+        if on_bad_row == "error":
+            raise DataError(f"{source.name}, {place}: {reason}. {_SKIP}")
+    if not empty:
+        return corpus
+    if len(empty) == len(corpus):
+        raise DataError(f"{corpus.name}: every row {empty[0].reason}. Pass another side.")
+    part = corpus.take(np.setdiff1d(np.arange(len(corpus)), list(reasons)), corpus.name)
+    skipped = sorted([*corpus.skipped, *empty], key=lambda bad: bad.row)
+    return replace(part, skipped=skipped, multi_turn=corpus.multi_turn, unnamed=corpus.unnamed)
 
 
 def load_each(*data: Any) -> list[Any]:
@@ -146,7 +178,4 @@ def _read(name: str, sources: list[Source], on_bad_row: str) -> Corpus:
 
 def _bad_row_message(bad: BadRow, source: Source) -> str:
     how = "detected" if source.detected else "as asked"
-    return (
-        f"{bad.file}, {bad.place}: {bad.reason} (schema {source.schema.name}, {how}). "
-        "Correct the row, or pass --on-bad-row skip to go on without bad rows."
-    )
+    return f"{bad.file}, {bad.place}: {bad.reason} (schema {source.schema.name}, {how}). {_SKIP}"

@@ -252,7 +252,7 @@ CSV = [
     file("emptyfield.csv", b"instruction,response\na,b\nc,\n", ", line 3: has an empty response"),
     file("onecolumn.csv", b"response\na\n", ": no schema has the fields response"),
     file(
-        "nested.csv", b'messages\n"[{""role"": ""user"", ""content"": ""a""}]"\n',
+        "nested.csv", b'messages\n"[{""role"": ""user"", ""content"""\n',
         ", line 2: field 'messages' must be a list of turns but is a string",
     ),
 ]  # fmt: skip

@@ -61,7 +61,7 @@ ROWS = [
         "null.parquet", parquet([*GOOD[:2], {"instruction": "a", "response": None}]),
         ", row 3: field 'response' must be a string but is null",
     ),
-    file("binary.parquet", parquet([{"instruction": b"a", "response": b"b"}]), ", row 1: field 'instruction' must be a string"),
+    file("binary.parquet", parquet([{"instruction": b"\x89", "response": b"b"}]), ", row 1: field 'instruction' must be a string"),
     file("twice.parquet", parquet(pa.table([["a"], ["b"], ["c"]], ["instruction", "response", "response"])), ": .*response"),
     file("twice.arrow", arrow(pa.table([["a"], ["b"], ["c"]], ["instruction", "response", "response"])), ": .*response"),
     file(
@@ -119,7 +119,14 @@ ROWS = [
         parquet(pa.table({"messages": pa.array([None], pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))})),
         ", row 1: field 'messages' must be a list of turns but is null",
     ),
-    shape("gpt.jsonl", {"conversations": [{"from": "human", "value": "Hi"}]}, ", line 1: has no assistant turn"),
+    file(
+        "gpt.jsonl",
+        lines(
+            {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]},
+            {"conversations": [{"from": "human", "value": "Hi"}]},
+        ),
+        ", line 2: has no assistant turn",
+    ),
     shape(
         "gptvalue.jsonl", {"conversations": [{"from": "gpt"}]},
         r", line 1: lacks the field 'conversations\[0\]\.(value|content)'",
@@ -135,7 +142,10 @@ ROWS = [
         ", line 1: field 'system' must be a string but is a number",
     ),
     shape("prompt.jsonl", {"prompt": 5, "completion": "b"}, ", line 1: field 'prompt' must be .* but is a number"),
-    shape("completion.jsonl", {"prompt": "a", "completion": None}, ", line 1: field 'completion' must be .* but is null"),
+    file(
+        "completion.jsonl", lines({"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": None}),
+        ", line 2: field 'completion' must be .* but is null",
+    ),
     shape("completionblank.jsonl", {"prompt": "a", "completion": "  "}, ", line 1: has an empty response"),
     shape("completionrole.jsonl", {"prompt": "a", "completion": [TALK[0]]}, ", line 1: has no assistant turn"),
     file("text.jsonl", lines({"text": "a"}, {"text": None}), ", line 2: field 'text' must be a string but is null"),
@@ -156,8 +166,8 @@ ROWS = [
         f"{LENGTH} --schema preference",
     ),
     shape(
-        "prompts.jsonl", {"id": 1, "prompt": "a"},
-        ": prompts without responses .*--columns instruction=prompt --side instruction",
+        "prompts.jsonl", {"id": 1, "question": "a"},
+        ": prompts without responses .*--columns instruction=question --side instruction",
     ),
     shape(
         "turns.jsonl", {"id": 1, "turns": ["a", "b"]},

@@ -90,7 +90,7 @@ COMMANDS = [
         f"measure chat.jsonl {LENGTH} --columns messages=messages,user=USER",
         r"chat\.jsonl, line 1: field 'messages\[0\]\.role' holds the role 'user'",
     ),
-    usage(f"measure pool.jsonl {LENGTH} --columns instruction=instruction", r"pool\.jsonl: has no both side"),
+    usage(f"measure pool.jsonl {LENGTH} --side both --columns instruction=instruction", r"pool\.jsonl: has no both side"),
     usage(f"measure pool.jsonl {LENGTH} --columns response=response --side instruction", r"pool\.jsonl: has no instruction side"),
     usage(f"measure texts.jsonl {LENGTH} --side instruction", r"texts\.jsonl: has no instruction side \(schema text\)"),
     usage(f"measure texts.jsonl {LENGTH} --side all", r"texts\.jsonl: has no instruction side"),
@@ -200,7 +200,7 @@ COMMANDS = [
         )
     ),
     pick("-o out.jsonl --set first", "--set takes KEY=VALUE"),
-    pick("-o out.jsonl --set frist=0", "Unknown parameter of novelselect 'frist'. Did you mean first"),
+    pick("-o out.jsonl --set frist=0", "Unknown parameter of novelselect(_rich)? 'frist'. Did you mean first"),
     pick("-o out.jsonl --set seed=3", "--seed"),
     pick("-o out.jsonl --set data=3", r"^(?!.*--data\b).*data"),
     pick("-o out.jsonl --strategy random --set first=0", "random must be left out, since it has no parameters"),
@@ -210,7 +210,7 @@ COMMANDS = [
     pick("-o out.jsonl --strategy random --reference chat.jsonl", "'reference' parameter of random must be left out"),
     pick("-o out.jsonl --set k=100", r"pool\.jsonl.*needs more than k = 100 distinct reference rows"),
     *(
-        pick(f"-o out.jsonl --set {option}", f"'{option.partition('=')[0]}' parameter of novelselect must be")
+        pick(f"-o out.jsonl --set {option}", f"'{option.partition('=')[0]}' parameter of novelselect(_rich)? must be")
         for option in (
             "first=12", "first=-1", "first=1.5", "first=true", "first=last", "k=0", "k=ten", "alpha=-1", "alpha=null",
             "alpha=[1]", "beta=NaN",

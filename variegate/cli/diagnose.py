@@ -55,5 +55,6 @@ def diagnose_command(
     corpus = reading.load(data)
     against = None if reference is None else reading.load(reference)
     reading.report()
+    side = reading.side(side)
     found = diagnose(corpus, reference=against, side=side, embedder=embedder, tokenizer=tokenizer, top=top, clusters=clusters)
     write_json(found.as_dict(), json_to, lambda: diagnosis_tables(found))

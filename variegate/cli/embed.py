@@ -66,7 +66,7 @@ def embed_command(
         raise ParameterError(f"--save-fit goes with --embedder lsa: {embedder!r} is not fitted to the data.")
     where = cache_in_use()
     corpus = _texts(pool, reading, save_fit)
-    for one in _wanted(side):
+    for one in _wanted(reading.side(side)):
         n, d = corpus.vectors(one, embedder).shape
         half = "" if reading.storage == "float32" else f", {reading.storage},"
         say(f"{corpus.name}, {one}: {n:,} vectors of {d} dimensions{half} in {where}", reading.quiet)
@@ -94,6 +94,6 @@ def tokenize_command(
     """
     where = cache_in_use()
     corpus = _texts(pool, reading)
-    for one in _wanted(side):
+    for one in _wanted(reading.side(side)):
         tokens = corpus.tokens(one, tokenizer)
         say(f"{corpus.name}, {one}: {len(tokens.ids):,} tokens of {len(tokens):,} texts in {where}", reading.quiet)

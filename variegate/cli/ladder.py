@@ -77,6 +77,7 @@ def ladder_command(
     reading.check([], folder=output)
     corpus = reading.load(pool)
     reading.report()
+    side = reading.side(side)
     rows = ladder(
         corpus, [name.strip() for name in strategies.split(",")], output, sizes=rows_of_each, budgets=tokens_of_each,
         levels=int(steps[0]) if levels.strip().isdigit() and "," not in levels else steps, seeds=seeds, side=side,
@@ -84,7 +85,8 @@ def ladder_command(
         embedder=embedder, tokenizer=tokenizer, topics=topics, tags=tags,
     )  # fmt: skip
     for row in rows:
-        row["tokens"] = row["params"]["tokens"]["both"]
+        counts = row["params"]["tokens"]
+        row["tokens"] = counts.get("both", next(iter(counts.values())))
     shown = ("strategy", "side", "level", "size", "seed", "tokens")
     realised = ("k_asked", "k_realised", "k_min", "k_max")
     cells = [

@@ -120,6 +120,7 @@ def measure_command(
         raise DataError(f"{corpora[0].name}: holds vectors only, so it has no columns to go with scores. Leave out --with-rows.")
     against = None if reference is None else reading.load(reference)
     reading.report()
+    side = reading.side(side)
     views = Views("both", embedder, tokenizer, topics, tags)
     asked = _Asked(corpora, names, against, side, views, params, max_pair_rows, size_matched, seeds)
     left_out = _LeftOut(metrics, names, reading.quiet)

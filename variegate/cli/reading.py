@@ -15,6 +15,7 @@ import click
 from variegate.cli.layout import table_format
 from variegate.cli.options import DEVICE, NEIGHBOURS, pairs, say
 from variegate.cli.streams import echo
+from variegate.data.record import SIDES
 from variegate.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Reading:
         bad_rows: where bad rows are listed.
         quiet: whether to report nothing of what was read.
         storage: how vectors that are made of texts are kept.
+        looked_at: the value of --side; with --on-bad-row skip, rows that are empty there are left out.
     """
 
     schema: str | None = None
@@ -63,6 +65,7 @@ class Reading:
     bad_rows: Path | None = None
     quiet: bool = False
     storage: str = "float32"
+    looked_at: str | None = None
     _read: dict[str, Corpus] = field(default_factory=dict)
 
     def check(self, outputs: Iterable[Path | None], *, folder: Path | None = None) -> None:
@@ -110,6 +113,22 @@ class Reading:
             self._read[key] = self._reported(name)
         return self._read[key]
 
+    def side(self, asked: str, option: str = "side") -> str:
+        """Return which side to look at: the only one that the data sets have, where the user has named none.
+
+        Args:
+            asked: the option's value.
+            option: its name as a parameter.
+        """
+        named = click.get_current_context().get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+        corpora = [corpus for corpus in self._read.values() if corpus.given_vectors is None]
+        common = [side for side in SIDES if all(side in corpus.sides for corpus in corpora)]
+        if named or not common or asked in common:
+            return asked
+        lacking = next(corpus for corpus in corpora if asked not in corpus.sides)
+        say(f"note: {lacking.name} has no {asked} side, so --{option.replace('_', '-')} is {common[0]}", self.quiet)
+        return common[0]
+
     def load_texts(self, name: str) -> Corpus:
         """Return a data set that must have texts."""
         corpus = self.load(name)
@@ -122,7 +141,7 @@ class Reading:
 
         corpus = load(
             name, schema=self.schema, columns=pairs(self.columns, "--columns"), on_bad_row=self.on_bad_row,
-            vector_storage=self.storage,
+            vector_storage=self.storage, side=self.looked_at if self.on_bad_row == "skip" else None,
         )  # fmt: skip
         if corpus.given_vectors is not None:
             n, d = corpus.given_vectors.shape
@@ -132,7 +151,7 @@ class Reading:
             how = "detected" if source.detected else "as asked"
             say(f"{source.name}: {len(source.rows):,} rows, schema {source.schema.name} ({how})", self.quiet)
             for note in source.notes:
-                say(f"{source.name}: note: {note}")
+                say(f"{source.name}: note: {note}", self.quiet)
         if corpus.multi_turn:
             say(f"{corpus.name}: {corpus.multi_turn:,} rows have several user turns", self.quiet)
         return corpus
@@ -244,7 +263,7 @@ def data_options(command: Command) -> Command:
             show_progress()
         # A warning is no report of what was read.
         announce_by(lambda message: say(message, quiet and not message.startswith("warning:")))
-        reading = Reading(schema, columns, on_bad_row, bad_rows, quiet, storage)
+        reading = Reading(schema, columns, on_bad_row, bad_rows, quiet, storage, more.get("side"))
         with use(device=_unless(DEVICE, device), memory=memory, neighbours=_unless(NEIGHBOURS, neighbours), cache=cache):
             return command(*args, reading=reading, **more)
 

@@ -145,6 +145,7 @@ def select_command(
         one if one is None or one == POOL else reading.load(one) for one in (reference, extend, match_length)
     )
     reading.report()
+    side, budget_side = reading.side(side), reading.side(budget_side, "budget_side")
     if level is not None:
         params["level"] = level
     selection = select(

@@ -84,6 +84,7 @@ def tag_command(
     reading.check([output])
     corpus = reading.load_texts(pool)
     reading.report()
+    side = reading.side(side)
     if output is not None:
         # Before anything is asked: a column that is there already would only be found at the end.
         with_columns(corpus.name, corpus.places, {column: [None] * len(corpus)})

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from variegate.data.messages import PAIRS, are_messages, message_keys
+from variegate.data.names import REASONING
+from variegate.data.pairs import preference_fields
 from variegate.data.record import Role, Turn
 from variegate.data.schema import SCHEMAS, RowError, Schema
 from variegate.errors import DataError, unknown_name
 
-__all__ = ["TARGETS", "Sample", "consumed_fields", "convert_rows", "convertible", "is_in", "message_keys", "target_schema"]
+__all__ = ["TARGETS", "Sample", "consumed_fields", "convert_rows", "convertible", "is_in", "keys_of", "target_schema"]
 
 # A row, the schema that it is read by, and where it stands.
 Sample = tuple[Mapping[str, Any], Schema, str]
@@ -27,12 +30,21 @@ def _messages(turns: Sequence[Turn], extras: Extras) -> dict[str, Any]:
     for more in extras:
         _refuse_extras([{key: value for key, value in more.items() if key in ("role", "content", "from", "value")}])
     return {
-        "messages": [{"role": CHATML[turn.role], "content": turn.text, **more} for turn, more in zip(turns, extras, strict=True)]
+        "messages": [
+            {
+                "role": CHATML[turn.role],
+                "content": turn.said,
+                **({"reasoning_content": turn.reasoning} if turn.reasoning else {}),
+                **more,
+            }
+            for turn, more in zip(turns, extras, strict=True)
+        ]
     }
 
 
 def _sharegpt(turns: Sequence[Turn], extras: Extras) -> dict[str, Any]:
     _refuse_extras(extras)
+    _refuse_reasoning(turns)
     return {"conversations": [{"from": SHAREGPT[turn.role], "value": turn.text} for turn in turns]}
 
 
@@ -48,6 +60,7 @@ def _prompt_completion(turns: Sequence[Turn], extras: Extras) -> dict[str, Any]:
 
 def _alpaca(turns: Sequence[Turn], extras: Extras) -> dict[str, Any]:
     _refuse_extras(extras)
+    _refuse_reasoning(turns)
     head, rest = (turns[0].text, turns[1:]) if turns[0].role == "system" else ("", turns)
     if not rest or len(rest) % 2 or any(turn.role != ("user", "assistant")[at % 2] for at, turn in enumerate(rest)):
         raise RowError(f"its turns are {_roles(turns)}, and there is room for a system prompt and pairs of user and assistant")
@@ -128,17 +141,18 @@ def consumed_fields(row: Mapping[str, Any], schema: Schema) -> list[str]:
     """Return the fields of a row that its schema reads."""
     if schema.parts:
         names = [field for part, field in schema.parts.items() if part not in ("role", "content")]
+    elif schema.name == "stepwise":
+        names = ["prompt", "completions"]
     else:
-        # A preference row: one of three fields holds the prompt.
-        names = [*[name for name in ("conversations", "messages", "prompt") if name in row][:1], "chosen"]
+        prompt, chosen = preference_fields(row)
+        more = ("system", "system_prompt", *(("input", "history") if prompt == "instruction" else ()))
+        names = [*more, *([prompt] if prompt else []), chosen]
     return [name for name in dict.fromkeys(names) if name in row]
 
 
-def message_keys(message: Mapping[str, Any], schema: Schema) -> tuple[str, str]:
+def keys_of(message: Mapping[str, Any], schema: Schema) -> tuple[str, str]:
     """Return under which keys a message has its role and its content; the reader's own rule."""
-    who = schema.parts.get("role") or ("from" if "from" in message and "role" not in message else "role")
-    what = schema.parts.get("content") or ("value" if "value" in message and "content" not in message else "content")
-    return who, what
+    return message_keys(message, schema.parts.get("role"), schema.parts.get("content"))
 
 
 def is_in(row: Mapping[str, Any], schema: Schema, target: str) -> bool:
@@ -147,17 +161,27 @@ def is_in(row: Mapping[str, Any], schema: Schema, target: str) -> bool:
         return False
     if target == "prompt-completion":
         return isinstance(row["prompt"], list) and isinstance(row["completion"], list)
+    if any(row.get(schema.parts.get(part, "")) for part in ("context", "reasoning")):
+        return False
     if target == "alpaca":
         return True
     keys, names = (("role", "content"), CHATML) if target == "messages" else (("from", "value"), SHAREGPT)
     schema.record(row)
     messages = row[schema.parts["messages"]]
-    return not row.get("system") and all(
-        message_keys(one, schema) == keys
-        and one[keys[0]] in (*names.values(), *(CALLS if target == "sharegpt" else ()))
-        and (isinstance(one.get(keys[1]), str) or (target == "messages" and one.get("tool_calls")))
-        for one in messages
+    return (
+        not row.get("system")
+        and are_messages(messages, schema.parts.get("role"))
+        and all(
+            keys_of(one, schema) == keys
+            and one[keys[0]] in (*names.values(), *(CALLS if target == "sharegpt" else ()))
+            and (isinstance(one.get(keys[1]), str) or (target == "messages" and _calls(one)))
+            for one in messages
+        )
     )
+
+
+def _calls(message: Mapping[str, Any]) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call"))
 
 
 def _checked(
@@ -183,6 +207,9 @@ def _extras(row: Mapping[str, Any], schema: Schema, turns: int) -> Extras:
         messages = value if isinstance(value, list) else [value] if isinstance(value, Mapping) else []
         if field == schema.parts.get("history"):
             continue
+        if messages and not are_messages(messages, schema.parts.get("role")):
+            _refuse_keys_beside(messages, field)
+            continue
         if field == "completion" and len(messages) > 1:
             raise RowError("its completion has several turns, and where the prompt ends would be lost")
         found += [_extra(one, schema, f"{field}[{at}]") for at, one in enumerate(messages)]
@@ -196,14 +223,26 @@ def _extras(row: Mapping[str, Any], schema: Schema, turns: int) -> Extras:
 
 
 def _extra(message: Mapping[str, Any], schema: Schema, where: str) -> dict[str, Any]:
-    who, what = message_keys(message, schema)
-    if message[who] in CALLS or message.get("tool_calls"):
+    who, what = keys_of(message, schema)
+    if message[who] in CALLS or _calls(message):
         raise RowError(f"'{where}' calls a function, which the other schema would hold as a plain answer")
     content = message.get(what)
     for part in content if isinstance(content, list) else []:
         if isinstance(part, Mapping):
             _refuse_more_than_text(part, f"{where}.{what}")
-    return {key: value for key, value in message.items() if key not in (who, what) and value not in (None, [])}
+    # What the model thinks is part of its turn.
+    read = (who, what, *REASONING)
+    return {key: value for key, value in message.items() if key not in read and value not in (None, [])}
+
+
+def _refuse_keys_beside(items: Sequence[Any], where: str) -> None:
+    """Refuse what pairs of a question and an answer have besides these."""
+    for at, item in enumerate(items):
+        if isinstance(item, Mapping):
+            known = next((pair for pair in PAIRS if {str(key).lower() for key in item} >= set(pair)), ())
+            more = [key for key, value in item.items() if str(key).lower() not in known and value not in (None, [], "")]
+            if more:
+                raise RowError(f"'{where}[{at}]' has a field '{more[0]}' for which there is no room")
 
 
 def _refuse_more_than_text(part: Mapping[str, Any], where: str) -> None:
@@ -219,6 +258,11 @@ def _refuse_extras(extras: Extras) -> None:
     for more in extras:
         for key in more:
             raise RowError(f"a turn has a field '{key}' for which there is no room")
+
+
+def _refuse_reasoning(turns: Sequence[Turn]) -> None:
+    if any(turn.reasoning for turn in turns):
+        raise RowError("what the model thinks stands in a field of its own, for which there is no room")
 
 
 def _roles(turns: Sequence[Turn]) -> str:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from variegate.data.schema import SCHEMAS, Schema
+from variegate.data.fitting import field_names, fitted, how_many_read, why_not
+from variegate.data.hints import ROLE_KEYS, chat_columns, columns_option, pair_columns, why_none_fits
+from variegate.data.markers import marker_in
+from variegate.data.messages import ROLES
+from variegate.data.names import ANSWERS, PROMPTS, by_rank, is_there, plain
+from variegate.data.schema import SCHEMAS, Schema, mixed_schema
+from variegate.data.unread import unread_fields
 from variegate.errors import DataError
 
-__all__ = ["detect_schema", "detection_notes"]
+__all__ = ["detect_schema", "fit"]
 
 # Rows looked at before a schema is settled on: enough to outvote a few bad ones.
 SAMPLE_ROWS = 200
 
-PROMPT_NAMES = ("instruction", "prompt", "question", "query", "input", "user", "problem", "source")
-RESPONSE_NAMES = ("response", "output", "completion", "answer", "std_answer", "target", "reply", "assistant", "solution")
+# Rows that match nothing else may lack what they need: they are no rows of another kind.
+LESS_TELLING = ("text", "prompt-only")
 
-TURN_NAMES = ("turns", "prompts", "instructions", "questions")
-ROLE_KEYS = ("role", "from", "speaker", "author", "sender", "agent")
-CONTENT_KEYS = ("content", "value", "text", "utterance", "message")
-
-# Markers of chat templates that hold both sides in one string.
-CHAT_MARKERS = re.compile(
-    r"<\|(?:user|im_start|start_header_id|ai|assistant|prompter|Human)\|>|###\s*(?:Human|Instruction|User)\s*:"
-    r"|\[INST\]|<start_of_turn>|(?:^|\n)\s*(?:Human|USER|User)\s*:.*\n\s*(?:Assistant|ASSISTANT)\s*:",
-    re.DOTALL,
-)
+Rows = Sequence[Mapping[str, Any]]
 
 
 def detect_schema(where: str, rows: Sequence[object]) -> Schema:
@@ -45,115 +41,143 @@ def detect_schema(where: str, rows: Sequence[object]) -> Schema:
             f"{where}: row 1 is no object with named fields. Each row must be one, for example "
             '{"instruction": "...", "response": "..."}.'
         )
-    counts = {name: sum(schema.matches(row) for row in objects) for name, schema in SCHEMAS.items() if schema.detected}
-    best = max(counts, key=lambda name: counts[name])
+    detected = [schema for schema in SCHEMAS.values() if schema.detected]
+    counts = {schema.name: sum(map(schema.matches, objects)) for schema in detected}
+    if not any(counts.values()):
+        # Fields that are null or empty in every row: the reader says so, row by row.
+        counts = {schema.name: sum(map(schema.names_fit, objects)) for schema in detected}
+    # The more telling names come first in the table: a few rows that lack an answer do not make a set of texts or of prompts.
+    best = next(name for name, count in counts.items() if 2 * count >= max(counts.values()))
     if not counts[best]:
-        raise DataError(f"{where}: {_why_none_fits(objects[0])}")
+        raise DataError(f"{where}: {why_none_fits(objects)}")
     _refuse_two_answers(where, best, objects)
     if best == "text":
+        _refuse_single_messages(where, objects)
+        _refuse_prompt_beside_text(where, objects)
         _refuse_chat_markers(where, objects)
-    return SCHEMAS[best]
+    if best == "prompt-only":
+        _refuse_answers_beside_prompts(where, objects)
+    left = [row for row in objects if not SCHEMAS[best].matches(row)]
+    others = [schema for schema in detected if schema.name not in (best, *LESS_TELLING)]
+    more = [schema for schema in others if any(map(schema.matches, left))]
+    return mixed_schema([SCHEMAS[best], *more]) if more else SCHEMAS[best]
 
 
-def detection_notes(schema: Schema, rows: Sequence[object]) -> list[str]:
-    """Return what a user should know about rows that do load: KTO labels, for one."""
-    labelled = [row for row in rows if isinstance(row, Mapping) and isinstance(row.get("label"), bool)]
-    if schema.detected and labelled:
-        return ["the boolean field 'label' looks like KTO feedback: rows labelled false are loaded like the others"]
-    return []
+def _notes(schema: Schema, rows: Sequence[object]) -> list[str]:
+    """Return what a user should know about rows that do load: fields that are not read, chat markers in a prompt."""
+    objects = [row for row in rows if isinstance(row, Mapping)]
+    notes = []
+    unread = unread_fields(schema, objects)
+    if unread:
+        notes.append(f"not read: {', '.join(unread)}")
+    prompt = schema.parts.get("instruction", "")
+    texts = [row[prompt] for row in objects if isinstance(row.get(prompt), str)]
+    marks = [mark for mark in map(marker_in, texts) if mark is not None]
+    if marks and 2 * len(marks) > len(texts):
+        notes.append(
+            f"the field '{prompt}' holds whole conversations with chat markers ({' '.join(marks[0].split())!r}), and all of it "
+            "counts as instruction"
+        )
+    return notes
 
 
-def _refuse_two_answers(where: str, best: str, rows: list[Mapping[str, Any]]) -> None:
+def _refuse_unreadable(where: str, place: str, schema: Schema, rows: Rows) -> None:
+    """Refuse rows of a detected schema of which not one can be read, with what would read them."""
+    if how_many_read(schema, rows):
+        return
+    reason = next(reason for row in rows if (reason := why_not(schema, row)))
+    columns = chat_columns(rows) if "messages" in schema.parts else None
+    columns = columns or pair_columns(rows)
+    same = f", as in all {len(rows)} rows looked at" if len(rows) > 1 else ""
+    way = f"Pass {columns_option(columns)} to read them" if columns else "Correct the rows, or name other fields with --columns"
+    raise DataError(f"{where}, {place}: {reason}{same} (schema {schema.name}, detected). {way}.")
+
+
+def _refuse_two_answers(where: str, best: str, rows: Rows) -> None:
     if best != "alpaca":
         return
     for row in rows:
-        if isinstance(row.get("response"), str) and row.get("output") != row["response"]:
+        if (
+            isinstance(row.get("response"), str)
+            and is_there(row["response"])
+            and row.get("output") not in (None, "", row["response"])
+        ):
             raise DataError(
                 f"{where}: rows hold both 'output' and 'response', with different texts. Pass --schema alpaca to read "
                 "'output' or --schema instruction-response to read 'response'."
             )
 
 
-def _refuse_chat_markers(where: str, rows: list[Mapping[str, Any]]) -> None:
+def _refuse_single_messages(where: str, rows: Rows) -> None:
+    """Refuse rows that are one message each, as OASST's are: those of the user would count as responses."""
+    for name in ROLE_KEYS:
+        roles = {ROLES.get(str(row.get(name)).lower()) for row in rows}
+        if {"user", "assistant"} <= roles:
+            tree = next(
+                (key for key in ("message_tree_id", "conversation_id", "dialogue_id", "parent_id") if key in rows[0]), None
+            )
+            by = f", by '{tree}'" if tree else ""
+            raise DataError(
+                f"{where}: each row is one message, whose role stands in '{name}'. Put those of a conversation into one row{by}: "
+                "messages: [{role, content}]. To count all of them as response, pass --schema text."
+            )
+
+
+def _refuse_prompt_beside_text(where: str, rows: Rows) -> None:
+    names = [name for name in field_names(rows) if name != "text"]
+    for prompt in by_rank(names, PROMPTS):
+        texts = [row[prompt] for row in rows if isinstance(row.get(prompt), str)]
+        if plain(prompt) in ("source", "task", "user", "goal") or 2 * sum(" " in text.strip() for text in texts) < len(rows):
+            continue
+        if all(text.strip() in str(row.get("text")) for row in rows if (text := row.get(prompt)) and isinstance(text, str)):
+            # The text has the prompt in it already.
+            continue
+        columns = {"instruction": prompt, "response": "text"}
+        raise DataError(
+            f"{where}: rows hold both '{prompt}' and 'text'. If '{prompt}' is the instruction and 'text' the response, pass "
+            f"{columns_option(columns)}; pass --schema text to read 'text' alone."
+        )
+
+
+def _refuse_answers_beside_prompts(where: str, rows: Rows) -> None:
+    answers = by_rank([name for name in field_names(rows) if name != "prompt"], ANSWERS)
+    if not answers:
+        return
+    columns = pair_columns(rows)
+    if columns is None:
+        message = why_none_fits(rows)
+        if message.startswith("prompts without"):
+            return
+        raise DataError(f"{where}: {message}")
+    raise DataError(f"{where}: {why_none_fits(rows)} To read the prompts alone, pass --schema prompt-only.")
+
+
+def _refuse_chat_markers(where: str, rows: Rows) -> None:
     texts = [row["text"] for row in rows if isinstance(row.get("text"), str)]
-    marked = [match for match in map(CHAT_MARKERS.search, texts) if match]
+    marked = [mark for mark in map(marker_in, texts) if mark is not None]
     if 2 * len(marked) > len(texts):
         raise DataError(
-            f"{where}: the field 'text' holds whole conversations with chat markers ({marked[0].group().strip()[:30]!r}), so "
+            f"{where}: the field 'text' holds whole conversations with chat markers ({marked[0]!r}), so "
             "the sides cannot be told apart. Split them into messages: [{role, content}], or pass --schema text to count "
             "all of it as response."
         )
 
 
-def _why_none_fits(row: Mapping[str, Any]) -> str:
-    fields = ", ".join(map(str, row)) or "none"
-    prompt = next((name for name in PROMPT_NAMES if isinstance(row.get(name), str)), None)
-    answer = next((name for name in RESPONSE_NAMES if isinstance(row.get(name), str) and name != prompt), None)
-    # Only a plain word with spaces around it: a line of data taken for a header has spaces anywhere.
-    spaced = next((name for name in map(str, row) if name != name.strip() and name.strip().isidentifier()), None)
-    if spaced is not None:
-        return (
-            f"the field name {spaced!r} has spaces around it. Take them out: a response, for one, is looked for under 'response'."
-        )
-    if {"chosen", "rejected"} <= row.keys():
-        return (
-            f"preference pairs (fields: {fields}), not instruction data. Pass --schema preference to read each prompt "
-            "with its chosen answer."
-        )
-    nested = next((name for name, value in row.items() if _is_list_of(value, Mapping) and len(value[0]) > 1), None)
-    listed = next((name for name, value in row.items() if _is_list_of(value, list) and len(value[0]) == 2), None)
-    turns = next((name for name, value in row.items() if _is_list_of(value, str) and str(name).lower() in TURN_NAMES), None)
-    odd = next((name for name in RESPONSE_NAMES if name in row and name != prompt and not isinstance(row[name], str)), None)
-    if prompt and answer:
-        return (
-            f"no schema has the fields {fields}. If '{prompt}' is the instruction and '{answer}' the response, pass "
-            f"--columns instruction={prompt},response={answer}."
-        )
-    if nested and not answer:
-        return f"no schema has the fields {fields}. {_how_to_read_turns(nested, row[nested])}"
-    if listed and not (prompt or answer):
-        return (
-            f"no schema has the fields {fields}. '{listed}' is a list of lists: if those are the turns, write each as an object, "
-            '{"role": "user", "content": "..."}, under the name messages.'
-        )
-    if prompt and odd:
-        return (
-            f"no schema has the fields {fields}, and '{odd}' cannot be the response as it is: a response must be a string. "
-            "Write one row per answer, with the fields instruction and response."
-        )
-    if prompt or turns:
-        return (
-            f"prompts without responses (fields: {fields}). To measure the prompts alone pass "
-            f"--columns instruction={prompt or turns} --side instruction."
-        )
-    if len(row) > 1 and any(len(str(name)) > 30 or " " in str(name) for name in row):
-        return (
-            f"the first line does not look like field names ({str(next(iter(row)))[:40]!r}...). Put a line of names on top, "
-            "for example: instruction, response."
-        )
-    return (
-        f"no schema has the fields {fields}. Name the ones to read with --columns instruction=FIELD,response=FIELD (or "
-        "messages=FIELD), or rename them. `variegate list schemas` shows what is known."
-    )
+def fit(where: str, place: str, schema: Schema, given: bool, rows: Sequence[object]) -> tuple[Schema, list[str]]:
+    """Return a schema fitted to a data set, and the notes about it.
 
+    Args:
+        where: the file, for errors.
+        place: where its first row stands.
+        schema: as detected, or as asked for.
+        given: whether it was asked for.
+        rows: the first rows.
 
-def _how_to_read_turns(name: str, turns: list[Mapping[str, Any]]) -> str:
-    """Say how a list of objects can be read as a chat, with the data's own names where they can be told."""
-    keys = [str(key) for key in turns[0]]
-    role = next((key for key in keys if key.lower() in ROLE_KEYS), None)
-    content = next((key for key in keys if key.lower() in CONTENT_KEYS), None)
-    speakers = list(dict.fromkeys(turn.get(role) for turn in turns)) if role else []
-    if role and content and len(speakers) >= 2:
-        return (
-            f"If '{name}' holds the turns and '{speakers[0]}' is the user, pass "
-            f"--columns messages={name},role={role},content={content},user={speakers[0]},assistant={speakers[1]}."
-        )
-    return (
-        f"'{name}' is a list of objects with the keys {', '.join(keys)}: if those are the turns, pass --columns "
-        f"messages={name},role=KEY,content=KEY,user=VALUE,assistant=VALUE; otherwise write one row per pair with the fields "
-        "instruction and response."
-    )
-
-
-def _is_list_of(value: object, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], kind)
+    Raises:
+        DataError: a schema that was detected reads none of them.
+    """
+    objects = [row for row in rows if isinstance(row, Mapping)]
+    found, notes = fitted(schema, objects)
+    if not given:
+        _refuse_unreadable(where, place, found, objects)
+    return found, notes + _notes(found, objects)

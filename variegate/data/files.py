@@ -226,7 +226,7 @@ def _list_rows(name: str, document: list[Any]) -> Rows:
 
 
 def _one_object(name: str, document: dict[str, Any]) -> Rows:
-    if any(schema.matches(document) for schema in SCHEMAS.values()):
+    if any(schema.names_fit(document) or schema.matches(document) for schema in SCHEMAS.values()):
         return ListRows([document])
     keys = ", ".join(list(document)[:8]) + (", ..." if len(document) > 8 else "")
     way = "Write it as a list of rows, each with the fields of one schema (`variegate list schemas`)."

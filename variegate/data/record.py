@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["SIDES", "Record", "Role", "Side", "Turn"]
+__all__ = ["SIDES", "BadRow", "Record", "Role", "RowError", "Side", "Turn", "kind_of_value"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 Side = Literal["instruction", "response", "both"]
@@ -21,12 +21,38 @@ _ROLES: dict[Side, frozenset[Role]] = {
 }
 
 
+class RowError(ValueError):
+    """What is wrong with one row; the reader adds the file and the row's number."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read, kept aside by `on_bad_row="skip"`."""
+
+    file: str
+    place: str
+    row: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    Attributes:
+        role: whose turn it is.
+        text: all that it says, what it thinks before and the functions that it calls among it.
+        reasoning: the part of the text, at its start, that stands in a field of its own as what the model thinks.
+    """
 
     role: Role
     text: str
+    reasoning: str = ""
+
+    @property
+    def said(self) -> str:
+        """The text without the reasoning that stands in a field of its own."""
+        return self.text.removeprefix(self.reasoning).removeprefix("\n") if self.reasoning else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +70,9 @@ class Record:
         """
         roles = _ROLES[side]
         return "\n".join(turn.text for turn in self.turns if turn.role in roles and turn.text)
+
+
+def kind_of_value(value: object) -> str:
+    """Say what a value is, for messages about rows."""
+    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

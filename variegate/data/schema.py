@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from variegate.data.record import Record, Role, Turn
+from variegate.data.messages import ROLES, read_messages
+from variegate.data.names import is_there
+from variegate.data.pairs import PARTS, field_of, optional, pair_turns, preference_turns, stepwise_turns
+from variegate.data.record import Record, Role, RowError, Turn, kind_of_value
 from variegate.errors import ParameterError, unknown_name
 
-__all__ = ["SCHEMAS", "RowError", "Schema", "mapped_schema", "named_schema"]
+__all__ = ["SCHEMAS", "RowError", "Schema", "mapped_schema", "mixed_schema", "named_schema"]
 
 Row = Mapping[str, Any]
-
-ROLES: dict[str, Role] = {
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "function_call": "assistant",
-    "tool_call": "assistant",
-    "system": "system",
-    "developer": "system",
-    "tool": "tool",
-    "tools": "tool",
-    "function": "tool",
-    "observation": "tool",
-    "function_response": "tool",
-    "tool_response": "tool",
-    "ipython": "tool",
-}
-
-
-class RowError(ValueError):
-    """What is wrong with one row; the reader adds the file and the row's number."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +25,39 @@ class Schema:
     Attributes:
         name: what `--schema` takes.
         fields: the shape, for people.
-        matches: whether a row has this shape (its field names, not whether its values are good).
+        needs: the fields without which a row has not this shape.
         turns: the turns of a row; raises :class:`RowError` on a bad one.
         detected: False for shapes that must be asked for, because reading them takes a decision.
         has_response: False where rows hold prompts alone.
-        parts: which field plays which part: `instruction`, `input`, `response`, `history`, `system`, or `messages` with the keys
-            `role` and `content` where they are fixed. Empty where that differs from row to row.
+        parts: which field plays which part: those of a pair (see `pairs.PARTS`), or `messages` with the keys `role` and `content`
+            where they are fixed. Empty where that differs from row to row.
+        members: the schemas that the rows of a mixed set have; none for all others.
     """
 
     name: str
     fields: str
-    matches: Callable[[Row], bool]
+    needs: tuple[str, ...]
     turns: Callable[[Row], list[Turn]]
     detected: bool = True
     has_response: bool = True
     parts: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[Schema, ...] = ()
+
+    def matches(self, row: Row) -> bool:
+        """Whether a row has what this shape needs; a field that is null or empty is not there."""
+        if self.members:
+            return any(member.matches(row) for member in self.members)
+        if self.detected and is_there(row.get("chosen")) and is_there(row.get("rejected")):
+            return False
+        return all(is_there(row.get(name)) for name in self.needs)
+
+    def names_fit(self, row: Row) -> bool:
+        """Whether a row has the fields of this shape, whatever is in them."""
+        return all(name in row for name in self.needs) and not {"chosen", "rejected"} <= row.keys()
+
+    def of(self, row: Row) -> Schema:
+        """Return the schema that a row is read by: this one, or the member of a mixed one that it matches."""
+        return next((member for member in self.members if member.matches(row)), self.members[0]) if self.members else self
 
     def record(self, row: object) -> Record:
         """Read one raw row.
@@ -71,8 +66,13 @@ class Schema:
             RowError: the row is not an object, lacks a field, holds a wrong type, or has an empty response.
         """
         if not isinstance(row, Mapping):
-            raise RowError(f"is not an object with named fields but {_kind(row)}")
-        record = Record(tuple(self.turns(row)))
+            raise RowError(f"is not an object with named fields but {kind_of_value(row)}")
+        if self.members:
+            return self.of(row).record(row)
+        try:
+            record = Record(tuple(self.turns(row)))
+        except RecursionError:
+            raise RowError("is nested too deeply to be read") from None
         for turn in record.turns:
             _check_unicode(turn)
         if self.has_response:
@@ -85,11 +85,6 @@ class Schema:
         return record
 
 
-def _kind(value: object) -> str:
-    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
-
-
 def _check_unicode(turn: Turn) -> None:
     if not turn.text.isascii():
         try:
@@ -98,211 +93,67 @@ def _check_unicode(turn: Turn) -> None:
             raise RowError(f"holds half of a surrogate pair in the {turn.role}'s text, which is no valid text") from None
 
 
-def _field(row: Row, name: str) -> Any:
-    if name not in row:
-        raise RowError(f"lacks the field '{name}'")
-    return row[name]
-
-
-def _string(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise RowError(f"field '{name}' must be a string but is {_kind(value)}")
-    return value
-
-
-def _optional(row: Row, name: str) -> str:
-    value = row.get(name)
-    return "" if value is None else _string(value, name)
-
-
-def _part(part: object, name: str) -> str:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, Mapping):
-        raise RowError(f"field '{name}' holds a part that is {_kind(part)}")
-    for key in ("text", "value", "content", "reasoning", "thinking"):
-        if isinstance(part.get(key), str):
-            return str(part[key])
-    # Images and audio have no text to measure; the text beside them still counts.
-    return ""
-
-
-def _content(message: Row, key: str, where: str) -> str:
-    value = message.get(key)
-    name = f"{where}.{key}"
-    calls = message.get("tool_calls")
-    if value is None and calls:
-        return json.dumps(calls, ensure_ascii=False, default=str)
-    if isinstance(value, list):
-        text = "\n".join(filter(None, (_part(part, name) for part in value)))
-    else:
-        if key not in message:
-            raise RowError(f"lacks the field '{name}'")
-        text = _string(value, name)
-    return f"{text}\n{json.dumps(calls, ensure_ascii=False, default=str)}" if calls else text
-
-
-def _role(value: object, where: str, roles: Mapping[str, Role]) -> Role:
-    role = roles.get(value) or roles.get(value.lower()) if isinstance(value, str) else None
-    if role is None:
-        raise RowError(f"field '{where}' holds the role {value!r}, which is none of {', '.join(roles)}")
-    return role
-
-
-def _messages(
-    value: object,
-    name: str,
-    role_key: str | None = None,
-    content_key: str | None = None,
+def _chat(
+    row: Row,
+    parts: Mapping[str, str],
+    role: str | None = None,
+    content: str | None = None,
     roles: Mapping[str, Role] = ROLES,
+    strings: bool = False,
 ) -> list[Turn]:
-    if not isinstance(value, list):
-        raise RowError(f"field '{name}' must be a list of turns but is {_kind(value)}")
-    turns = []
-    for at, message in enumerate(value):
-        where = f"{name}[{at}]"
-        if not isinstance(message, Mapping):
-            raise RowError(f"field '{where}' must be an object but is {_kind(message)}")
-        who = role_key or ("from" if "from" in message and "role" not in message else "role")
-        what = content_key or ("value" if "value" in message and "content" not in message else "content")
-        if who not in message:
-            raise RowError(f"lacks the field '{where}.{who}'")
-        turns.append(Turn(_role(message[who], f"{where}.{who}", roles), _content(message, what, where)))
-    if not turns:
-        raise RowError(f"field '{name}' is an empty list")
-    return turns
+    head = optional(row, parts["system"]) if "system" in parts else ""
+    turns = read_messages(field_of(row, parts["messages"]), parts["messages"], role, content, roles, strings)
+    return [*([Turn("system", head)] if head else []), *turns]
 
 
-def _history(row: Row, name: str) -> list[Turn]:
-    value = row.get(name)
-    if value is None or value == "":
-        return []
-    if not isinstance(value, list):
-        raise RowError(f"field '{name}' must be a list of [user, assistant] pairs but is {_kind(value)}")
-    turns = []
-    for at, pair in enumerate(value):
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise RowError(f"field '{name}[{at}]' must be a [user, assistant] pair")
-        turns.append(Turn("user", _string(pair[0], f"{name}[{at}][0]")))
-        turns.append(Turn("assistant", _string(pair[1], f"{name}[{at}][1]")))
-    return turns
+def _of_pairs(name: str, fields: str, needs: tuple[str, ...], parts: Mapping[str, str]) -> Schema:
+    return Schema(name, fields, needs, partial(pair_turns, parts=parts), parts=parts, has_response="response" in parts)
 
 
-def _pair(row: Row, instruction: str, answer: str, more: str, system: str, history: str) -> list[Turn]:
-    prompt = _string(_field(row, instruction), instruction)
-    extra = _optional(row, more)
-    prompt = f"{prompt}\n{extra}" if prompt and extra else prompt or extra
-    response = _string(_field(row, answer), answer)
-    head = _optional(row, system)
-    return [
-        *([Turn("system", head)] if head else []),
-        *_history(row, history),
-        Turn("user", prompt),
-        Turn("assistant", response),
-    ]
+def _of_messages(name: str, fields: str, field: str) -> Schema:
+    parts = {"messages": field, "system": "system"}
+    return Schema(name, fields, (field,), partial(_chat, parts=parts), parts=parts)
 
 
-def _alpaca(row: Row) -> list[Turn]:
-    return _pair(row, "instruction", "output", "input", "system", "history")
-
-
-def _instruction_response(row: Row) -> list[Turn]:
-    return _pair(row, "instruction", "response", "input", "system", "history")
-
-
-def _prompt_completion(row: Row) -> list[Turn]:
-    turns: list[Turn] = []
-    roles: tuple[tuple[str, Role], ...] = (("prompt", "user"), ("completion", "assistant"))
-    for name, role in roles:
-        value = _field(row, name)
-        turns += [Turn(role, value)] if isinstance(value, str) else _messages(value, name)
-    return turns
-
-
-def _sharegpt(row: Row) -> list[Turn]:
-    head = _optional(row, "system")
-    return [*([Turn("system", head)] if head else []), *_messages(_field(row, "conversations"), "conversations")]
-
-
-def _preference(row: Row) -> list[Turn]:
-    """Read the prompt with the chosen answer; the rejected one is no training target of SFT."""
-    chosen = _field(row, "chosen")
-    turns: list[Turn] = []
-    for name in ("conversations", "messages", "prompt"):
-        # A table has a column for all rows as soon as one of them has the field: null is no prompt, too.
-        if row.get(name) is not None:
-            turns = [Turn("user", row[name])] if isinstance(row[name], str) else _messages(row[name], name)
-            break
-    if isinstance(chosen, str):
-        return [*turns, Turn("assistant", chosen)]
-    if isinstance(chosen, Mapping):
-        return [*turns, *_messages([chosen], "chosen")]
-    answer = _messages(chosen, "chosen")
-    # Some sets repeat the prompt inside `chosen`.
-    return answer if answer[: len(turns)] == turns else [*turns, *answer]
-
-
-def _text(row: Row) -> list[Turn]:
-    return [Turn("assistant", _string(_field(row, "text"), "text"))]
-
-
-def _has(*names: str) -> Callable[[Row], bool]:
-    return lambda row: all(name in row for name in names) and not ({"chosen", "rejected"} <= row.keys())
-
-
-_PAIR_KEYS = ("instruction", "input", "response", "system", "history")
+_SAME_NAMES = {key: key for key in ("instruction", "input", "response", "system", "history")}
 _CHAT_KEYS = ("messages", "role", "content", "user", "assistant", "system")
-_SAME_NAMES = {key: key for key in _PAIR_KEYS}
 
 # In the order in which they are tried: the more telling field names first.
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
-        Schema(
-            "messages",
-            "messages: [{role, content}]",
-            _has("messages"),
-            lambda row: _messages(_field(row, "messages"), "messages"),
-            parts={"messages": "messages"},
+        _of_messages("messages", "messages: [{role, content}]", "messages"),
+        _of_messages("sharegpt", "conversations: [{from, value}]", "conversations"),
+        _of_messages("contents", "contents: [{role, parts}], as Gemini has them", "contents"),
+        _of_pairs(
+            "alpaca", "instruction, output, optional input, system, history", ("instruction", "output"),
+            {**_SAME_NAMES, "response": "output"},
+        ),
+        _of_pairs(
+            "instruction-response", "instruction, response, optional input, system, history", ("instruction", "response"),
+            _SAME_NAMES,
+        ),
+        _of_pairs(
+            "prompt-completion", "prompt, completion: strings or message lists", ("prompt", "completion"),
+            {"instruction": "prompt", "response": "completion"},
         ),
         Schema(
-            "sharegpt",
-            "conversations: [{from, value}]",
-            _has("conversations"),
-            _sharegpt,
-            parts={"messages": "conversations", "system": "system"},
+            "stepwise", "prompt, completions: the steps of one answer, labels", ("prompt", "completions", "labels"),
+            stepwise_turns,
         ),
-        Schema(
-            "alpaca",
-            "instruction, output, optional input, system, history",
-            _has("instruction", "output"),
-            _alpaca,
-            parts={**_SAME_NAMES, "response": "output"},
+        _of_pairs("text", "text (all of it counts as response)", ("text",), {"response": "text"}),
+        _of_pairs(
+            "prompt-only", "prompt: a string or a message list, without a response", ("prompt",), {"instruction": "prompt"},
         ),
-        Schema(
-            "instruction-response",
-            "instruction, response, optional input, system, history",
-            _has("instruction", "response"),
-            _instruction_response,
-            parts=_SAME_NAMES,
-        ),
-        Schema(
-            "prompt-completion",
-            "prompt, completion: strings or message lists",
-            _has("prompt", "completion"),
-            _prompt_completion,
-            parts={"instruction": "prompt", "response": "completion"},
-        ),
-        Schema("text", "text (all of it counts as response)", _has("text"), _text, parts={"response": "text"}),
         Schema(
             "preference",
-            "prompt (or conversations, messages), chosen, rejected: the chosen answer is read",
-            lambda row: "chosen" in row,
-            _preference,
+            "prompt (or conversations, messages, question, instruction), chosen, rejected: the chosen answer is read",
+            ("chosen",),
+            preference_turns,
             detected=False,
         ),
     )
-}
+}  # fmt: skip
 
 
 def named_schema(name: str) -> Schema:
@@ -312,54 +163,43 @@ def named_schema(name: str) -> Schema:
     return SCHEMAS[name]
 
 
+def mixed_schema(members: Sequence[Schema]) -> Schema:
+    """Return the schema of a set whose rows have several: each row is read by the first that it matches."""
+    return Schema(
+        " + ".join(one.name for one in members),
+        "; ".join(one.fields for one in members),
+        (),
+        lambda row: next((one for one in members if one.matches(row)), members[0]).turns(row),
+        has_response=all(one.has_response for one in members),
+        members=tuple(members),
+    )
+
+
 def mapped_schema(columns: Mapping[str, str]) -> Schema:
     """Build a schema from `--columns`: which of the data's own fields plays which part.
 
     Args:
-        columns: either parts of a pair (`instruction`, optional `input`, `response`, `system`, `history`) or of a
-            chat (`messages`, optional `role`, `content` for the keys and `user`, `assistant`, `system` for the
+        columns: either parts of a pair (`instruction`, optional `input`, `context`, `reasoning`, `response`, `system`, `history`)
+            or of a chat (`messages`, optional `role`, `content` for the keys and `user`, `assistant`, `system` for the
             values of the role). A mapping without `response` reads prompts alone: only their instruction side exists.
     """
-    keys = _CHAT_KEYS if "messages" in columns else _PAIR_KEYS
+    keys = _CHAT_KEYS if "messages" in columns else PARTS
     for key in columns:
         if key not in keys:
             raise unknown_name("part in --columns", key, keys)
     shape = ", ".join(f"{key}={field}" for key, field in columns.items())
     if "messages" in columns:
         roles: dict[str, Role] = dict(ROLES)
-        parts: tuple[Role, ...] = ("user", "assistant", "system")
-        for part in parts:
+        named: tuple[Role, ...] = ("user", "assistant", "system")
+        for part in named:
             if part in columns:
                 roles = {name: role for name, role in roles.items() if role != part} | {columns[part]: part}
-        field = columns["messages"]
-        return Schema(
-            "columns",
-            shape,
-            lambda row: field in row,
-            lambda row: _messages(_field(row, field), field, columns.get("role"), columns.get("content"), roles),
-            parts={key: columns[key] for key in ("messages", "role", "content") if key in columns},
-        )
+        parts = {key: columns[key] for key in ("messages", "role", "content") if key in columns}
+        chat = partial(
+            _chat, parts=parts, role=columns.get("role"), content=columns.get("content"), roles=roles, strings=True
+        )  # fmt: skip
+        return Schema("columns", shape, (columns["messages"],), chat, parts=parts)
     if "instruction" not in columns and "response" not in columns:
         raise ParameterError("--columns must name at least 'instruction', 'response' or 'messages'.")
-    return Schema(
-        "columns",
-        shape,
-        lambda row: all(field in row for key, field in columns.items() if key in ("instruction", "response")),
-        lambda row: _mapped_turns(row, columns),
-        has_response="response" in columns,
-        parts=columns,
-    )
-
-
-def _mapped_turns(row: Row, columns: Mapping[str, str]) -> list[Turn]:
-    # A name that no row can have stands for a part that was not mapped.
-    part = {key: columns.get(key, "\0") for key in _PAIR_KEYS}
-    if "response" not in columns:
-        value = _field(row, columns["instruction"])
-        prompts = value if isinstance(value, list) else [value]
-        extra = _optional(row, part["input"])
-        texts = [_string(prompt, columns["instruction"]) for prompt in prompts] + ([extra] if extra else [])
-        return [Turn("user", text) for text in texts]
-    if "instruction" not in columns:
-        return [Turn("assistant", _string(_field(row, columns["response"]), columns["response"]))]
-    return _pair(row, part["instruction"], part["response"], part["input"], part["system"], part["history"])
+    needs = tuple(columns[key] for key in ("instruction", "response") if key in columns)
+    return _of_pairs("columns", shape, needs, dict(columns))

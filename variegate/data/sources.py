@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from variegate.data.detect import SAMPLE_ROWS, detect_schema, detection_notes
+from variegate.data.detect import SAMPLE_ROWS, detect_schema, fit
 from variegate.data.files import ENDINGS, digest, is_data_file, kind_of, read_rows
 from variegate.data.rows import ListRows, Rows, TableRows
 from variegate.data.schema import RowError, Schema, mapped_schema, named_schema
@@ -71,8 +71,10 @@ def open_sources(data: object, schema: str | None = None, columns: Mapping[str, 
             raise DataError(f"{name}: has no rows.")
         if isinstance(sample[0], RowError) and all(isinstance(row, RowError) for row in sample):
             raise DataError(f"{name}, {rows.where(0)}: {sample[0]}.")
-        found = given or detect_schema(name, [row for row in sample if not isinstance(row, RowError)])
-        sources.append(Source(name, rows, found, given is None, sha256, detection_notes(found, sample)))
+        good = [at for at, row in enumerate(sample) if not isinstance(row, RowError)]
+        found = given or detect_schema(name, [sample[at] for at in good])
+        found, notes = fit(name, rows.where(good[0]), found, given is not None, [sample[at] for at in good])
+        sources.append(Source(name, rows, found, given is None, sha256, notes))
     return sources
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from variegate.data.convert import CALLS, Sample, consumed_fields, convertible, is_in, message_keys
+from variegate.data.convert import CALLS, Sample, consumed_fields, convertible, is_in, keys_of
+from variegate.data.messages import are_messages
 from variegate.data.schema import Schema
 from variegate.errors import DataError, ParameterError
 
@@ -89,11 +90,17 @@ def llama_factory_entry(samples: Iterable[Sample], file_name: str) -> Entry:
             if isinstance(value, list):
                 field = schema.parts[part]
                 raise DataError(f"{where}: '{field}' is a list of messages, which LLaMA-Factory does not read.{_fix(kept)}")
+        passages = [name for name in ("input", "context") if row.get(schema.parts.get(name, ""))]
+        if row.get(schema.parts.get("reasoning", "")) or len(passages) > 1:
+            field = schema.parts["reasoning" if row.get(schema.parts.get("reasoning", "")) else "context"]
+            raise DataError(f"{where}: LLaMA-Factory has no room for the field '{field}'.{_fix(kept)}")
     if "instruction" not in schema.parts:
         # A text that is trained on as a whole is the prompt there (stage pt).
         return Entry({"file_name": file_name, "columns": {"prompt": schema.parts["response"]}})
     present = {key for row, _, _ in kept for key in row}
-    columns = {FACTORY_COLUMNS[part]: key for part, key in schema.parts.items() if key in present}
+    columns = {FACTORY_COLUMNS[part]: key for part, key in schema.parts.items() if key in present and part in FACTORY_COLUMNS}
+    if "context" in schema.parts:
+        columns["query"] = schema.parts["context"]
     return Entry({"file_name": file_name, "columns": columns})
 
 
@@ -120,9 +127,13 @@ def _chat(samples: list[Sample], file_name: str) -> Entry:
     uneven: list[str] = []
     for row, _, where in samples:
         roles = []
+        if not are_messages(row[column], schema.parts.get("role")):
+            raise DataError(
+                f"{where}: '{column}' is no list of messages with roles, and LLaMA-Factory reads no other.{_fix(samples)}"
+            )
         for at, message in enumerate(row[column]):
             place = f"{where}: '{column}[{at}]'"
-            found = message_keys(message, schema)
+            found = keys_of(message, schema)
             keys = keys or found
             if found != keys:
                 raise DataError(f"{place} has the keys {found}, others have {keys}; LLaMA-Factory takes one pair.{_fix(samples)}")
@@ -156,7 +167,7 @@ def _chat(samples: list[Sample], file_name: str) -> Entry:
 
 
 def _check_content(message: Mapping[str, Any], key: str, place: str, samples: Sequence[Sample]) -> None:
-    if message.get("tool_calls"):
+    if message.get("tool_calls") or message.get("function_call"):
         raise DataError(f"{place} holds tool_calls, which LLaMA-Factory's sharegpt format passes over.")
     if not isinstance(message.get(key), str):
         raise DataError(f"{place} holds its text in parts, which LLaMA-Factory does not read.{_fix(samples)}")
@@ -244,6 +255,9 @@ def _trl_shape(samples: list[Sample]) -> str | None:
     _, schema, _ = samples[0]
     if schema.name == "text":
         return None
+    beside = [schema.parts[part] for part in ("context", "reasoning") if part in schema.parts]
+    if schema.name == "prompt-completion" and beside:
+        return f"passes over the column '{beside[0]}'"
     if schema.name == "prompt-completion":
         kinds = {isinstance(row[name], str) for row, _, _ in samples for name in ("prompt", "completion")}
         if len(kinds) > 1:
@@ -260,8 +274,10 @@ def _trl_messages(samples: list[Sample], columns: Sequence[str]) -> str | None:
     expected = {"conversations": [("from", "value")]}
     for row, schema, _ in samples:
         for column in columns:
+            if not are_messages(row[column], schema.parts.get("role")):
+                return f"does not read '{column}', which is no list of messages with roles"
             for message in row[column]:
-                who, what = message_keys(message, schema)
+                who, what = keys_of(message, schema)
                 if (who, what) not in expected.get(column, [("role", "content")]):
                     return f"does not read messages with the keys '{who}' and '{what}' in '{column}'"
                 if message[who] not in TEMPLATE_ROLES:

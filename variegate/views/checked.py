@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -50,8 +51,16 @@ def digest_vectors(vectors: NDArray[Any]) -> str:
     return hasher.hexdigest()
 
 
-def checked_vectors(vectors: Any, where: str, numbers: NDArray[np.int64]) -> Vectors:
+def checked_vectors(
+    vectors: Any, where: str, numbers: NDArray[np.int64], blank: Callable[[int], str | None] = lambda row: None
+) -> Vectors:
     """Return vectors if each has a direction.
+
+    Args:
+        vectors: (n, d).
+        where: the data set and the side, for errors.
+        numbers: (n,) the row's number in the data set.
+        blank: says where a row stands if its text is empty; None for any other.
 
     Raises:
         DataError: a vector is zero or not finite; the message names the rows, by `numbers`.
@@ -64,9 +73,16 @@ def checked_vectors(vectors: Any, where: str, numbers: NDArray[np.int64]) -> Vec
         raise DataError(f"{where}: the vectors of {rows} hold values that are not finite, or too large.")
     if len(zero):
         rows = name_rows((numbers[zero] + 1).tolist())
+        begun = f"{where}: the vectors of {rows} are zero, or next to it"
+        empty = blank(int(zero[0]))
+        if empty is not None:
+            raise DataError(
+                f"{begun}: there is no text on this side ({empty}), so they have no direction. Pass --on-bad-row skip to leave "
+                "such rows out, or another --side."
+            )
         raise DataError(
-            f"{where}: the vectors of {rows} are zero, or next to it (an empty text, for one), so they have no direction. "
-            "Leave these rows out, or measure another side."
+            f"{begun} (a text of which the embedder knows nothing, for one), so they have no direction. Leave these rows out, or "
+            "pass another --side or --embedder."
         )
     return cast(Vectors, vectors)
 
