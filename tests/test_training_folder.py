@@ -186,7 +186,7 @@ def test_the_card_measures_the_subset_beside_random_rows():
     chosen = vg.select(pool, 60).indices
     found = folders.figures(pool, chosen, ["vendi_score", "compression_ratio"])
     (vendi, ratio) = found.metrics
-    (expected,) = vg.measure(pool.take(chosen), "vendi_score")
+    (expected,) = vg.measure(pool.take(chosen), "vendi_score", reference=pool)
     assert vendi.subset == pytest.approx(expected.value)
     drawn = vg.measure(pool, ["vendi_score", "compression_ratio"], size_matched=60, seeds=20)
     assert [vendi.random, ratio.random] == pytest.approx([one.value for one in drawn], rel=0.1)

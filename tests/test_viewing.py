@@ -32,7 +32,7 @@ WORDS = [
     "engine",
     "castle",
 ]
-VIEWS = Views("response", topics="kmeans:3")
+VIEWS = Views("response", "static", topics="kmeans:3")
 OTHER = {"embedder": "no:embedder", "tokenizer": "no:tokenizer", "topics": "kmeans:none", "tags": "normalized:"}
 
 

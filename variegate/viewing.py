@@ -16,8 +16,8 @@ from variegate.corpus import Corpus
 from variegate.data.record import Side
 from variegate.errors import DataError, ParameterError
 from variegate.views.checked import same_dimensions
-from variegate.views.embedder import DEFAULT_EMBEDDER
-from variegate.views.lsa.names import named_in_records, settled
+from variegate.views.embedder import DEFAULT_EMBEDDER, STATIC
+from variegate.views.lsa.names import is_lsa, named_in_records, settled
 from variegate.views.tags.tags import KEYPHRASES, is_fitted
 from variegate.views.topics import is_clustering
 
@@ -169,6 +169,11 @@ def _tokens(views: Views, corpus: Corpus, _: Corpus | None = None) -> Any:
     return corpus.tokens(views.side, views.tokenizer)
 
 
+def _of_names(views: Views) -> str:
+    """Return the embedder of tags' names: lsa knows no name that stands in none of the texts, so static stands in for it."""
+    return STATIC if is_lsa(views.embedder) else views.embedder
+
+
 def _vectors_of_clusters(views: Views, whole: Corpus) -> Any:
     return _vectors(views, whole) if is_clustering(views.topics) else None
 
@@ -228,12 +233,12 @@ KINDS: dict[str | None, Kind] = {
     "tag graph": Kind(
         build=lambda views, corpus, fitted_on: (
             corpus.tags(views.side, views.tags, fitted_on),
-            corpus.tag_vectors(views.side, views.tags, views.embedder, fitted_on),
+            corpus.tag_vectors(views.side, views.tags, _of_names(views), fitted_on),
         ),
         take=_part_of_graph,
         join=_graphs,
         # Vectors of names are kept in float32, however those of rows are.
-        record=lambda views, corpus: {"tags": views.tags, **named_in_records(views.embedder)},
+        record=lambda views, corpus: {"tags": views.tags, **named_in_records(_of_names(views))},
         needs=lambda views: ("side", "tags", "embedder"),
         fitted=lambda views: is_fitted(views.tags),
         refuse_empty=lambda views, corpus, view: _refuse_no_tags(views, corpus, view[0]),

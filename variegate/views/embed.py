@@ -15,7 +15,7 @@ from variegate.views import endpoint, models
 from variegate.views.cache import cached_arrays
 from variegate.views.checked import checked_tag_vectors, digest_texts
 from variegate.views.embedder import Embedder
-from variegate.views.lsa.names import is_lsa, lsa_vectors
+from variegate.views.lsa.names import is_lsa, lsa_vectors, shown
 from variegate.views.precision import FLOAT16, FLOAT32, in_half_precision
 from variegate.views.tokens import Tokens, tokenize_texts, wordllama_file
 
@@ -83,7 +83,9 @@ def embed_texts(
         vectors = embed(start, stop)
         return {"vectors": in_half_precision(vectors, lambda at: where(start + at)) if storage == FLOAT16 else vectors}
 
-    arrays = cached_arrays("vectors", {"content": digest, **settings}, len(texts), shard_rows, compute, f"embedding ({name})")
+    arrays = cached_arrays(
+        "vectors", {"content": digest, **settings}, len(texts), shard_rows, compute, f"embedding ({shown(name)})"
+    )
     return arrays["vectors"]
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_EMBEDDER", "Embedder", "model_revision"]
+__all__ = ["DEFAULT_EMBEDDER", "STATIC", "Embedder", "model_revision"]
 
+STATIC = "static"
 # docs/embedders.md has the measurements that it goes by.
 DEFAULT_EMBEDDER = "lsa"
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from variegate.views.lsa.fit import LSAFit
     from variegate.views.tokens import Tokens
 
-__all__ = ["DIMENSIONS", "LSA", "fit_lsa", "fit_of", "is_lsa", "lsa_vectors", "named_in_records", "settled"]
+__all__ = ["DIMENSIONS", "LSA", "fit_lsa", "fit_of", "is_lsa", "lsa_vectors", "named_in_records", "settled", "shown"]
 
 LSA = "lsa"
 DIMENSIONS = 256
@@ -70,6 +70,11 @@ _holders: WeakValueDictionary[tuple[str, int], Texts] = WeakValueDictionary()
 def is_lsa(name: str) -> bool:
     """Whether an embedder is latent semantic analysis, settled or not."""
     return name == LSA or name.startswith(f"{LSA}:")
+
+
+def shown(name: str) -> str:
+    """Return how an embedder is called on a screen: of lsa, without its dimensions and what it is fitted on."""
+    return LSA if is_lsa(name) else name
 
 
 def settled(name: str, sets: Sequence[Texts]) -> str:
