@@ -2,5 +2,6 @@
 
 from importlib.util import find_spec
 
-# Its docstrings are collected on import, which needs Triton.
-collect_ignore = [] if find_spec("triton") else ["variegate/geometry/triton_kernels/kernels.py"]
+# Their docstrings are collected on import, which needs Triton.
+KERNELS = ["variegate/geometry/neighbours/kernels.py", "variegate/strategies/novelselect/kernels.py"]
+collect_ignore = [] if find_spec("triton") else KERNELS

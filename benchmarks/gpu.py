@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from variegate.geometry import active_device, device_kernels, use_device
+from variegate.geometry import active_device, kernels_run, use_device
 from variegate.metrics.novelty import novelsum
 from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
@@ -78,7 +78,7 @@ def main() -> None:
     n, k = options.rows, options.picks
     x = drawn(n, options.dimensions, np.float16 if options.half else np.float32)
     sigma = np.random.default_rng(1).uniform(0.5, 2, size=n)
-    print(f"n = {n:,}  d = {options.dimensions}  picks = {k:,}  {x.dtype}  kernels: {'Triton' if device_kernels() else 'plain'}")
+    print(f"n = {n:,}  d = {options.dimensions}  picks = {k:,}  {x.dtype}  kernels: {'Triton' if kernels_run() else 'plain'}")
     print("| what | seconds | bare product, s | ratio | peak device memory, GB |\n| --- | --- | --- | --- | --- |")
     bare = bare_seconds(x, k)
     calls: list[tuple[str, Callable[[], Any]]] = [

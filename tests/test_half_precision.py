@@ -133,7 +133,7 @@ GEOMETRY = {
 WITHOUT_VECTORS = {
     "KMeans", "NearDuplicates", "PairStatistic", "bytes_a_block", "entries_allowed", "memory_allowed", "over_pairs",
     "proximity_weights", "same_rows", "shared", "sharing", "use_device", "use_memory", "Search", "asked_for", "collecting", "recorded",
-    "use_neighbours", "Held", "active_device", "device_kernels", "held", "to_device",
+    "use_neighbours", "Held", "active_device", "kernels_run", "held", "to_device",
 }  # fmt: skip
 
 

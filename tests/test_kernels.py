@@ -15,7 +15,8 @@ import pytest
 from variegate.geometry import density, device, near_duplicates, nearest, use_device
 from variegate.geometry.device_rows import held
 from variegate.geometry.rounding import HALF_SUM
-from variegate.strategies.novelselect import device_front, device_histograms
+from variegate.strategies.novelselect import device_histograms, device_places
+from variegate.strategies.novelselect.device_places import Places
 from variegate.strategies.novelselect.loop import greedy
 from variegate.strategies.room import Room
 
@@ -46,13 +47,28 @@ def on_the_device(monkeypatch):
 
 
 def kernels():
-    return device.kernels()
+    """Return NovelSelect's kernels; they cannot be imported before Triton knows that it is to interpret them."""
+    from variegate.strategies.novelselect import kernels as module
+
+    return module
 
 
 def plainly(monkeypatch):
     """Have PyTorch's own operations do the work from now on."""
     monkeypatch.setattr(device, "_by_kernels", False)
-    assert kernels() is None
+    assert not device.kernels_run()
+
+
+def places(pool, **given):
+    """Places of a front of the given rows, each open, with densities and weights of 1."""
+    n, size = len(pool), len(given["rows"])
+    ones, flags = torch.ones(n, dtype=torch.float64), torch.zeros(size, dtype=torch.int8)
+    usual = {
+        "own": ones, "sigma": ones, "weights": ones, "all_worth": ones, "taken": flags == 0, "open": flags + 1, "near": flags.clone(),
+        "sorted": torch.zeros((size, 3), dtype=torch.float64), "score": torch.zeros(size, dtype=torch.float64),
+        "worth": torch.ones(size, dtype=torch.float64), "found": torch.zeros(3, dtype=torch.float64),
+    }  # fmt: skip
+    return Places(pool=pool, **{**usual, **given})
 
 
 @inside
@@ -66,7 +82,9 @@ def test_screen(kind, near):
     limit = rng.normal(size=131).astype(np.float32) * 20
     given = [torch.from_numpy(one) for one in (queries, points, least, gap, limit)]
     out = torch.full((131, 140), torch.nan)
-    kernels().screen(*given[:4], given[4] if near else None, out)
+    from variegate.geometry.neighbours.kernels import screen
+
+    screen(*given[:4], given[4] if near else None, out)
     expected = -2 * queries.astype(np.float64) @ points.astype(np.float64).T + least
     if near:
         assert 0.1 < (expected + gap <= limit[:, None]).mean() < 0.9
@@ -121,47 +139,51 @@ def test_insert_and_winner(kind, count, monkeypatch):
     values[4, :count] = 99.0
     score = torch.from_numpy(values[:, :count] @ weights[:count].numpy())
     limits = torch.tensor([pool.norms[5] ** 2 * 0.3, 1e-9], dtype=torch.float64)
-    found = []
-    for insert in (module.insert, device_front._insert):
-        held_rows, scores = torch.from_numpy(values.copy()), score.clone()
-        open_rows, near = torch.ones(rows, dtype=torch.int8), torch.zeros(rows, dtype=torch.int8)
+    worth, found = torch.from_numpy(rng.uniform(0.5, 1, size=rows)), []
+    for insert in (module.insert, device_places._insert):
+        near = torch.zeros(rows, dtype=torch.int8)
         near[10] = 2
-        insert(
-            pool.rows, pool.scale, pool.norms, own, sigma, weights, limits, front, held_rows, scores, open_rows, near, 5, count
-        )
-        found.append([held_rows[:, : count + 1], scores, open_rows, near])
-    for one, other in zip(*found, strict=True):
+        into = places(
+            pool, own=own, sigma=sigma, weights=weights, limits=limits, rows=front, near=near, worth=worth,
+            sorted=torch.from_numpy(values.copy()), score=score.clone(),
+        )  # fmt: skip
+        insert(into, 5, count)
+        found.append(into)
+    kernel, plain = found
+    for name in ("sorted", "score", "open", "near"):
+        one, other = getattr(kernel, name), getattr(plain, name)
+        if name == "sorted":
+            one, other = one[:, : count + 1], other[:, : count + 1]
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
-    assert (np.diff(found[0][0].numpy()) >= 0).all()
-    assert found[0][2][:3].tolist() == [0, 0, 0] or found[0][2][:3].tolist() == [0, 0, 1]
-    assert found[0][2].sum() >= 10
-    worth, tie = torch.from_numpy(rng.uniform(0.5, 1, size=rows)), 0.1
-    results = []
-    for winner in (module.winner, device_front._winner):
-        out = torch.zeros(3, dtype=torch.float64)
-        winner(front, found[0][1], worth, found[0][2], found[0][3], out, tie)
-        results.append(out.tolist())
+    assert (np.diff(kernel.sorted[:, : count + 1].numpy()) >= 0).all()
+    assert kernel.open[:3].tolist() in ([0, 0, 0], [0, 0, 1])
+    assert kernel.open.sum() >= 10
+    tie, results = 0.1, []
+    for winner in (module.winner, device_places._winner):
+        winner(kernel, tie)
+        results.append(kernel.found.tolist())
     assert results[0] == results[1]
-    live = found[0][2].numpy() > 0
-    value = np.where(live, (found[0][1] * worth).numpy(), -np.inf)
+    live = kernel.open.numpy() > 0
+    value = np.where(live, (kernel.score * worth).numpy(), -np.inf)
     assert results[0][:2] == [value.max(), front.numpy()[value >= value.max() * (1 - tie)].min()]
-    closed = torch.zeros(rows, dtype=torch.int8)
-    module.winner(front, score, worth, closed, closed, out, tie)
-    assert out[0] == -np.inf
+    kernel.open.zero_()
+    module.winner(kernel, tie)
+    assert kernel.found[0] == -np.inf
 
 
 @inside
 def test_no_pick_is_too_near_and_what_is_closed_stays_closed():
-    module, pool = kernels(), held(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1e-3], [1.0, 2e-3]]))
-    ones = torch.ones(4, dtype=torch.float64)
-    front, near = torch.arange(4), torch.tensor([0, 0, 1, 0], dtype=torch.int8)
-    open_rows = torch.tensor([1, 1, 0, 1], dtype=torch.int8)
-    sorted_rows, score = torch.zeros((4, 3), dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
     # The error is as large as what there is to decide: rows 2 and 3 may be too near, and row 2 is known to be.
-    limits = torch.tensor([3e-6, 1e-6], dtype=torch.float64)
-    module.insert(pool.rows, pool.scale, pool.norms, ones, ones, ones, limits, front, sorted_rows, score, open_rows, near, 0, 0)
-    assert near.tolist() == [2, 0, 1, 2]
-    assert open_rows.tolist() == [0, 1, 0, 1]
+    into = places(
+        held(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1e-3], [1.0, 2e-3]])),
+        rows=torch.arange(4),
+        limits=torch.tensor([3e-6, 1e-6], dtype=torch.float64),
+        near=torch.tensor([0, 0, 1, 0], dtype=torch.int8),
+        open=torch.tensor([1, 1, 0, 1], dtype=torch.int8),
+    )
+    kernels().insert(into, 0, 0)
+    assert into.near.tolist() == [2, 0, 1, 2]
+    assert into.open.tolist() == [0, 1, 0, 1]
 
 
 @inside
@@ -211,8 +233,8 @@ def test_without_triton_it_is_said_once(monkeypatch):
     monkeypatch.setattr(device, "_by_kernels", True)
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     monkeypatch.setattr(device, "announce", said.append)
-    assert kernels() is None
-    assert kernels() is None
+    assert not device.kernels_run()
+    assert not device.kernels_run()
     (message,) = said
     assert "'triton' is not installed" in message
 
@@ -221,4 +243,4 @@ def test_without_triton_it_is_said_once(monkeypatch):
 def test_a_triton_that_counts_wrongly_is_not_used(found, works, monkeypatch):
     monkeypatch.setattr(device, "_by_kernels", True)
     monkeypatch.setattr(device, "version", lambda name: found)
-    assert (kernels() is not None) == works
+    assert device.kernels_run() == works

@@ -179,8 +179,8 @@ def test_the_front_has_a_bounded_size(monkeypatch):
     monkeypatch.setattr("variegate.strategies.novelselect.device_front.FRONT_BYTES", 70 * 8 * 5)
     scores = DeviceScores(x, np.ones(90), 70, 1.0, "both")
     room = Room(90, 70)
-    front = DeviceFront(scores, Candidates(x, None, 0.0, room), np.ones(90), room, 4096)
-    assert front.sorted.shape == (5, 70)
+    front = DeviceFront(scores, Candidates(x, None, 0.0, room), np.ones(90), 4096)
+    assert front.places.sorted.shape == (5, 70)
     assert greedy(x, np.ones(90), Room(90, 70), 4, 1.0, "both")[0].tolist() == reference.novelselect(x, np.ones(90), 70, 4)
 
 

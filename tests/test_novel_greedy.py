@@ -10,14 +10,14 @@ from tests import reference
 from variegate.geometry import density, near_duplicates
 from variegate.geometry.threads import Threads
 from variegate.strategies.novelselect.candidates import Candidates
-from variegate.strategies.novelselect.exact import ExactScores
-from variegate.strategies.novelselect.front import Front, Rest
+from variegate.strategies.novelselect.front import Front
 from variegate.strategies.novelselect.loop import greedy
+from variegate.strategies.novelselect.rest import Rest
 from variegate.strategies.novelselect.scores import Scores
 from variegate.strategies.room import Room
 
 RNG = np.random.default_rng
-# Rows in the front, picks in a block, rows scored together in float32 and in float64, when lines are too old.
+# Rows in the front, picks in a block, rows scored together in float32 and in float64, when scores are too old.
 SIZES = [(1, 1, 1, 1, 0.0), (5, 3, 2, 2, 0.1), (16, 7, 4, 3, 0.5), (40, 1000, 9, 50, 1.0)]
 
 
@@ -29,7 +29,7 @@ def batch(request, monkeypatch):
     monkeypatch.setattr("variegate.strategies.novelselect.loop.BLOCK", block)
     monkeypatch.setattr("variegate.strategies.novelselect.front.COARSE", coarse)
     monkeypatch.setattr("variegate.strategies.novelselect.front.STALE", stale)
-    monkeypatch.setattr("variegate.strategies.novelselect.front.GROUPS", max(1, front // 4))
+    monkeypatch.setattr("variegate.strategies.novelselect.rest.GROUPS", max(1, front // 4))
     monkeypatch.setattr("variegate.strategies.novelselect.front.TOGETHER", exact)
     monkeypatch.setattr("variegate.strategies.novelselect.exact.MOST", front + 1)
     monkeypatch.setattr("variegate.strategies.novelselect.scores.ROWS", 13)
@@ -166,8 +166,7 @@ def test_no_bound_is_below_the_score(alpha, density_of, away, threads):
     x = pool(9, n=160, copies=20, away=away).astype(np.float32)
     sigma, worth = rng.uniform(0.3, 4, size=160), rng.uniform(0.1, 2, size=160)
     scores = Scores(x, sigma, 120, alpha, density_of, threads)
-    exact_scores = ExactScores(scores, Candidates(x, None, 0.0, Room(160, 120)))
-    rest = Rest(scores, worth)
+    front = Front(scores, Candidates(x, None, 0.0, Room(160, 120)), worth, 3)
     order = rng.permutation(160)
     wide = x.astype(np.float64)
 
@@ -176,21 +175,19 @@ def test_no_bound_is_below_the_score(alpha, density_of, away, threads):
         return np.array([score_of(wide, sigma, picks, row, alpha, density_of) for row in range(160)])
 
     scores.add(int(order[0]))
-    closest = []
+    closest, rest = [], front.rest
     for block in range(8):
-        scores.fold()
-        front = Front(scores, exact_scores, worth, rest, 60, 3, scores.count)
+        front.begin(60, scores.count)
         others = np.setdiff1d(np.arange(160), front.rows)
         for pick in order[1 + 14 * block : 15 + 14 * block].tolist():
-            # Some rows of the front are scored at each pick: their lines are of all ages.
+            # Some rows of the front are scored at each pick: their bounds are of all ages.
             front.best()
-            scores.add(pick)
             front.follow(pick)
             true = exact()
             allowed = true * (1 - 1e-12)
             assert (front.bound >= allowed[front.rows]).all()
             assert rest.limits.max() >= (allowed * worth)[others].max()
-            scored = front.lines.counts > 0
+            scored = front.scored[front.rows] > 0
             closest.append(np.min(front.bound[scored] / true[front.rows][scored]))
         front.close()
         assert (scores.bound >= exact() * (1 - 1e-12)).all()
@@ -198,24 +195,32 @@ def test_no_bound_is_below_the_score(alpha, density_of, away, threads):
     assert np.median(closest) < 1.01
 
 
-@pytest.mark.parametrize("exact", [False, True])
-def test_scores_in_float32_are_bounds_and_lines_hold_for_any_distance(exact, threads):
+def test_scores_in_float32_are_bounds_and_a_pick_adds_no_more_than_said(threads):
     rng = RNG(10)
     x, sigma = rng.normal(size=(200, 6)), rng.uniform(0.5, 2, size=200)
     scores = Scores(x, sigma, 180, 1.0, "both", threads)
     for row in range(100):
         scores.add(row)
-    rows, ranks = np.arange(150, 200), scores.useful()
-    found, lines = scores.measure(rows, scores.distances(rows, exact=exact), ranks)
+    rows = np.arange(150, 200)
+    found = scores.at_most(rows, scores.distances(rows))
     before = np.array([score_of(x, sigma, np.arange(100), row) for row in rows])
-    np.testing.assert_allclose(found, before, rtol=1e-13 if exact else 1e-4)
+    np.testing.assert_allclose(found, before, rtol=1e-4)
     assert (found >= before * (1 - 1e-13)).all()
     for row in range(100, 104):
         scores.add(row)
-    grown = scores.growth(rows, lines, ranks, scores.unit[rows], 100)
-    after = np.array([score_of(x, sigma, np.arange(104), row) for row in rows])
-    assert (found + grown >= after).all()
-    # Without lines each distance counts as the farthest; the lines take most of what is too much off.
-    lines.drops[:] = -np.inf
-    plain = scores.growth(rows, lines, ranks, scores.unit[rows], 100)
-    assert np.median((before + grown - after) / (before + plain - after)) < 0.6
+        found += scores.growth(scores.unit[rows], scores.own[rows])
+        after = np.array([score_of(x, sigma, np.arange(row + 1), one) for one in rows])
+        assert (found >= after).all()
+    assert np.median(found / after) < 1.02
+
+
+@pytest.mark.parametrize("groups", [1, 7, 90, 1000])
+def test_the_rest_has_every_row_in_a_group(groups, monkeypatch):
+    monkeypatch.setattr("variegate.strategies.novelselect.rest.GROUPS", groups)
+    rest = Rest(np.zeros(90), RNG(11).uniform(size=90), np.ones(90))
+    for row in range(90):
+        limits = np.full(90, -np.inf)
+        limits[row] = row
+        rest.begin(limits)
+        assert rest.limits.max() == row
+        assert len(rest.limits) <= groups

@@ -15,8 +15,7 @@ from variegate.geometry.cosine import (
     unit_rows,
 )
 from variegate.geometry.density import density, typical_neighbour_distance
-from variegate.geometry.device import active_device, to_device, use_device
-from variegate.geometry.device import kernels as device_kernels
+from variegate.geometry.device import active_device, kernels_run, to_device, use_device
 from variegate.geometry.device_rows import Held, held
 from variegate.geometry.duplicates import NearDuplicates, near_duplicates
 from variegate.geometry.kmeans import KMeans, assign, kmeans
@@ -61,7 +60,6 @@ __all__ = [
     "cosine_distance_rows",
     "cosine_spectrum",
     "density",
-    "device_kernels",
     "distinct_rows",
     "entries_allowed",
     "exact_novelty",
@@ -69,6 +67,7 @@ __all__ = [
     "exact_squared_distances",
     "faulty_rows",
     "held",
+    "kernels_run",
     "kmeans",
     "largest_cosine",
     "memory_allowed",

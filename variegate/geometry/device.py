@@ -23,7 +23,7 @@ from variegate.progress import announce
 __all__ = [
     "active_device",
     "full_float32",
-    "kernels",
+    "kernels_run",
     "least",
     "set_own",
     "smallest",
@@ -92,19 +92,15 @@ def active_device() -> Any:
     return _device.value
 
 
-def kernels() -> Any:
-    """Return the module of Triton kernels; None on the CPU and without a Triton that will do, where PyTorch does the work."""
+def kernels_run() -> bool:
+    """Whether Triton kernels do the work: not on the CPU and not without a Triton that will do, where PyTorch does it."""
     if _device.value is None or _by_kernels is False or (_by_kernels is None and _device.value.type != "cuda"):
-        return None
+        return False
     problem = _problem_of_triton()
-    if problem is not None:
-        if not _told.value:
-            announce(f"the package 'triton' {problem}: PyTorch's own operations do the work of its kernels, more slowly")
-            _told.value = True
-        return None
-    from variegate.geometry.triton_kernels import kernels as triton_kernels
-
-    return triton_kernels
+    if problem is not None and not _told.value:
+        announce(f"the package 'triton' {problem}: PyTorch's own operations do the work of its kernels, more slowly")
+        _told.value = True
+    return problem is None
 
 
 def _problem_of_triton() -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from variegate.geometry.device import full_float32, kernels, to_device
+from variegate.geometry.device import full_float32, kernels_run, to_device
 from variegate.geometry.rounding import UNDERFLOW, error_share, half_error_share
 from variegate.geometry.sharing import shared
 from variegate.geometry.vectors import Matrix, blocks
@@ -67,7 +67,7 @@ class Held:
     @property
     def product_share(self) -> float:
         """The share of two lengths by which a product of two rows can be off."""
-        share = half_error_share if self.half and kernels() is not None else error_share
+        share = half_error_share if self.half and kernels_run() else error_share
         return share(int(self.rows.shape[1]))
 
     def wide(self, at: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry.device import active_device, full_float32, kernels, to_device
+from variegate.geometry.device import active_device, full_float32, kernels_run, to_device
 from variegate.geometry.device_rows import held
 from variegate.geometry.neighbours.bounds import Queries, Screen
 from variegate.geometry.rounding import UNDERFLOW, UNIT
@@ -74,10 +74,11 @@ class HalfScreen(Screen):
         if self.beyond:
             limits = self.beyond**2 * (1 - 4 * UNIT) - (1 + self.share) * queries.lengths
             near = to_device(limits.astype(np.float32))
-        device_kernels = kernels()
-        if device_kernels is not None:
+        if kernels_run():
+            from variegate.geometry.neighbours import kernels
+
             bounds = torch.empty((len(queries.lengths), stop - start), dtype=torch.float32, device=self.device)
-            device_kernels.screen(queries.doubled, points, least, gap, near, bounds)
+            kernels.screen(queries.doubled, points, least, gap, near, bounds)
             return bounds
         with full_float32():
             bounds = -2 * (queries.doubled.float() @ points.float().T)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry import device_kernels, exact_squared_distances, to_device
-from variegate.geometry.rounding import wide_error_share
+from variegate.geometry import exact_squared_distances, to_device
 from variegate.strategies.novelselect.candidates import Candidates
-from variegate.strategies.novelselect.device_scores import DeviceRest, DeviceScores
-from variegate.strategies.room import Room
+from variegate.strategies.novelselect.device_places import NEAR, UNSURE, Places, nearness
+from variegate.strategies.novelselect.device_scores import DeviceScores
+from variegate.strategies.novelselect.rest import Rest
 from variegate.strategies.ties import TIE
 
 __all__ = ["DeviceFront"]
@@ -21,140 +21,117 @@ Ints = NDArray[np.int64]
 
 # Most bytes of sorted distances; the front has fewer rows where there are very many picks.
 FRONT_BYTES = 2 << 30
-# States of a row as to the spacing: kept as far as float64 products tell, surely not kept, to be measured.
-FAR, NEAR, UNSURE = 0, 1, 2
 
 
 class DeviceFront:
     """The rows of the highest bounds, with their distances to all picks, weighted and sorted, in float64.
 
-    A pick is put into all of them by one kernel, which keeps the scores exact; so no row is scored again while it stays. Another
-    finds the winner, and three numbers come back to the host: the only time that it waits for the device at each pick. When the
-    front is chosen anew, rows that stay keep their place. Rows outside whose bounds are too high to decide are scored as well.
+    A pick is put into all of them by one kernel, which keeps the scores exact; so no row is scored
+    again while it stays. Another finds the winner, and three numbers come back to the host. When the
+    front is chosen anew, rows that stay keep their place. Rows outside whose bounds are too high to
+    decide are scored as well. It is the device's side of :class:`.loop.Engine`.
 
     Args:
         scores: of all rows.
         candidates: which rows may be picked.
         worth: (n,) by what scores are multiplied.
-        room: what may be picked.
         size: rows in the front.
     """
 
-    def __init__(self, scores: DeviceScores, candidates: Candidates, worth: Floats, room: Room, size: int) -> None:
-        import torch
-
-        self.scores, self.candidates, self.room = scores, candidates, room
-        self.rest = DeviceRest(scores, worth)
+    def __init__(self, scores: DeviceScores, candidates: Candidates, worth: Floats, size: int) -> None:
+        self.scores, self.candidates, self.room = scores, candidates, candidates.room
+        self.rest = Rest(scores.angles(), scores.own, worth)
         self.n, most = len(worth), len(scores.rows)
         self.size = max(1, min(size, self.n, FRONT_BYTES // (8 * most)))
-        device = scores.pool.rows.device
-        self.all_worth = to_device(np.asarray(worth, np.float64))
-        self.rows = torch.zeros(self.size, dtype=torch.int64, device=device)
-        # Places that hold no row yet are closed, and stand for row 0.
-        self.taken = torch.zeros(self.size, dtype=torch.bool, device=device)
-        self.open = torch.zeros(self.size, dtype=torch.int8, device=device)
-        self.near = torch.zeros(self.size, dtype=torch.int8, device=device)
-        self.sorted = torch.zeros((self.size, most), dtype=torch.float64, device=device)
-        self.score, self.worth = torch.zeros((2, self.size), dtype=torch.float64, device=device)
-        self.found = torch.zeros(3, dtype=torch.float64, device=device)
-        # Kernels take numbers as float32; what has to be exact lies on the device.
-        # Of a squared distance (|x| - |p|)^2 + 2 |x| |p| (1 - cos), in shares of (|x| + |p|)^2. The cosine's error counts half,
-        # since 2 |x| |p| is at most half of that; those of the lengths, a quarter of it each, count half in either term; the
-        # distance that is measured in the end may be off by one.
-        self.error = 4 * wide_error_share(scores.pool.rows.shape[1])
-        self.limits = to_device(np.array([-np.inf, self.error]))
+        self.places = Places.without_rows(scores, worth, self.size)
         self.first: tuple[int, float] | None = None
         self.host_rows: Ints = np.zeros(self.size, np.int64)
         self.allowed = np.ones(self.size, bool)
 
-    def begin(self, made: int) -> DeviceFront:
-        """Choose the front anew, after `made` picks, every pick folded into the bounds; the next pick is known then."""
+    def add(self, row: int) -> None:
+        """Take a row as the next pick, see :class:`.loop.Engine`."""
+        self.scores.add(row)
+
+    @property
+    def picks(self) -> Ints:
+        """The picks so far, see :class:`.loop.Engine`."""
+        return self.scores.rows[: self.scores.count]
+
+    def begin(self, size: int, made: int) -> None:
+        """Choose the front anew, always as large as the device allows; the next pick is known then."""
         import torch
 
+        scores, places = self.scores, self.places
+        scores.fold()
         allowed = to_device(self.candidates.allowed(made))
         spacing = self.candidates.spacing if self.candidates.spaced is None else 0.0
-        self.limits[0] = spacing**2 if spacing else -torch.inf
-        limits = torch.where(allowed, self.scores.bound * self.all_worth, -torch.inf)
+        places.limits[0] = spacing**2 if spacing else -torch.inf
+        limits = torch.where(allowed, scores.bound * places.all_worth, -torch.inf)
         known = torch.zeros_like(allowed)
-        kept = self.rows[self.taken]
-        self.score = self.scores.scores_of(self.sorted[:, : self.scores.count])
-        limits[kept] = torch.where(allowed[kept], (self.score * self.worth)[self.taken], -torch.inf)
+        kept = places.rows[places.taken]
+        places.score.copy_(scores.scores_of(places.sorted[:, : scores.count]))
+        limits[kept] = torch.where(allowed[kept], (places.score * places.worth)[places.taken], -torch.inf)
         known[kept] = True
         self._admit(limits.topk(self.size).indices, limits, known)
         self._score_what_may_win(limits, known)
-        self.open = (self.taken & (limits[self.rows] > -torch.inf)).to(torch.int8)
-        limits[self.rows[self.taken]] = -torch.inf
-        self.rest.limits = self.rest.most(limits).cpu().numpy()
+        places.open.copy_(places.taken & (limits[places.rows] > -torch.inf))
+        limits[places.rows[places.taken]] = -torch.inf
+        self.rest.begin(limits)
         if self.room.selective:
-            self.host_rows = self.rows.cpu().numpy()
+            self.host_rows = places.rows.cpu().numpy()
             self.allowed = self.candidates.allows(self.host_rows)
-        return self
 
     def best(self) -> tuple[int, float] | None:
         """Return the row worth most and what it is worth; None where a row outside the front might be worth as much."""
         if self.first is not None:
             first, self.first = self.first, None
             return first if first[1] > -np.inf else None
-        best, row, unsure = self._winner()
+        best, row, unsure = self.places.winner()
         if unsure:
             self._measure_unsure()
-            best, row, _ = self._winner()
+            best, row, _ = self.places.winner()
         floor = best - abs(best) * TIE if np.isfinite(best) else best
         if best == -np.inf or (self.rest.limits >= floor).any():
             return None
-        return int(row), best
+        return row, best
 
     def follow(self, pick: int) -> None:
-        """Put a pick, the last that the scores were given, into the rows of the front; raise the bound on the others."""
-        scores, before = self.scores, self.scores.count - 1
-        self.rest.follow(float(scores.weights[before]), float(scores.sigma[pick]), float(self.rest.angles[pick]))
-        pool, kernels = scores.pool, device_kernels()
-        given = (
-            pool.rows, pool.scale, pool.norms, scores.device_own, scores.device_sigma, scores.device_weights, self.limits,
-            self.rows, self.sorted, self.score, self.open, self.near, pick, before,
-        )  # fmt: skip
-        if kernels is not None:
-            kernels.insert(*given)
-        else:
-            _insert(*given)
+        """Take the best row as the next pick; put it into the rows of the front, and raise the bound on the others."""
+        scores = self.scores
+        scores.add(pick)
+        last = scores.count - 1
+        self.rest.follow(float(scores.weights[last]), float(scores.sigma[pick]), pick)
+        self.places.insert(pick, last)
         if self.room.selective:
             allowed = self.candidates.allows(self.host_rows)
             if (allowed != self.allowed).any():
                 self.allowed = allowed
-                self.open *= to_device(allowed.astype(np.int8))
+                self.places.open.mul_(to_device(allowed.astype(np.int8)))
 
     def close(self) -> None:
         """Tell the candidates who is too near to a pick."""
         if self.candidates.spacing and self.candidates.spaced is None:
             self._measure_unsure()
-            self._set_aside(self.rows[self.near == NEAR])
-
-    def _winner(self) -> tuple[float, float, float]:
-        kernels = device_kernels()
-        given = (self.rows, self.score, self.worth, self.open, self.near, self.found, TIE)
-        if kernels is not None:
-            kernels.winner(*given)
-        else:
-            _winner(*given)
-        best, row, unsure = self.found.tolist()
-        return best, row, unsure
+            self._set_aside(self.places.rows[self.places.near == NEAR])
 
     def _admit(self, top: Any, limits: Any, known: Any) -> None:
         """Give rows of the highest limits a place in the front; rows that are not among them make room."""
         import torch
 
+        places = self.places
         wanted = torch.zeros_like(known)
         wanted[top] = True
         new = top[~known[top] & (limits[top] > -torch.inf)]
-        free = torch.nonzero(~(self.taken & wanted[self.rows])).flatten()[: len(new)]
+        free = torch.nonzero(~(places.taken & wanted[places.rows])).flatten()[: len(new)]
         step, count = self.scores.rows_at_once(), self.scores.count
         for start in range(0, len(new), step):
             rows, to = new[start : start + step], free[start : start + step]
             weighted, score, near = self._scored(rows)
-            self.sorted[to, :count] = weighted
-            self.rows[to], self.score[to], self.worth[to], self.taken[to] = rows, score, self.all_worth[rows], True
-            self.near[to] = near.to(torch.int8)
-            limits[rows] = torch.where(near, -torch.inf, score * self.all_worth[rows])
+            worth = places.all_worth[rows]
+            places.sorted[to, :count] = weighted
+            places.rows[to], places.score[to], places.worth[to], places.taken[to] = rows, score, worth, True
+            places.near[to] = near.to(torch.int8)
+            limits[rows] = torch.where(near, -torch.inf, score * worth)
             known[rows] = True
 
     def _score_what_may_win(self, limits: Any, known: Any) -> None:
@@ -173,7 +150,7 @@ class DeviceFront:
             top = others.topk(min(self.n, self.size, self.scores.rows_at_once()))
             rows = top.indices[(top.values >= floor) & (top.values > -torch.inf)]
             _, score, near = self._scored(rows)
-            limits[rows] = torch.where(near, -torch.inf, score * self.all_worth[rows])
+            limits[rows] = torch.where(near, -torch.inf, score * self.places.all_worth[rows])
             known[rows] = True
         self.first = int(row), level
 
@@ -190,7 +167,8 @@ class DeviceFront:
         if not self.candidates.spacing or self.candidates.spaced is not None:
             return near
         picks = self.scores.bins.picks
-        states = _nearness(self.scores.pool.norms[rows, None], self.scores.pool.norms[picks], distances, self.limits)
+        norms = self.scores.pool.norms
+        states = nearness(norms[rows, None], norms[picks], distances, self.places.limits)
         near = (states == NEAR).any(1)
         at, column = torch.nonzero((states == UNSURE) & ~near[:, None], as_tuple=True)
         if len(at):
@@ -210,47 +188,9 @@ class DeviceFront:
 
     def _measure_unsure(self) -> None:
         """Measure the rows that may be too near to the last pick, and close those that are."""
-        at = ((self.near == UNSURE) & (self.open > 0)).nonzero().flatten()
-        rows = self.rows[at].cpu().numpy()
+        places = self.places
+        at = ((places.near == UNSURE) & (places.open > 0)).nonzero().flatten()
+        rows = places.rows[at].cpu().numpy()
         near = to_device(self._closer(rows, np.full(len(rows), self.scores.rows[self.scores.count - 1])).astype(np.int8))
-        self.near[at] = near * NEAR
-        self.open[at] = 1 - near
-
-
-def _nearness(norms: Any, others: Any, distances: Any, limits: Any) -> Any:
-    """Return FAR, NEAR or UNSURE for each cosine distance of rows to picks, whose lengths are given."""
-    squared = (norms - others) ** 2 + 2 * norms * others * distances
-    error = limits[1] * (norms + others) ** 2
-    return (squared - error <= limits[0]) * (UNSURE - (squared + error <= limits[0]) * (UNSURE - NEAR))
-
-
-def _insert(
-    x: Any, scale: Any, norms: Any, own: Any, sigma: Any, weights: Any, limits: Any, front: Any, sorted_rows: Any, score: Any,
-    open_rows: Any, near: Any, pick: int, count: int,
-) -> None:  # fmt: skip
-    """Put the distance to a pick into the sorted row of each row of the front; see triton_kernels.insert."""
-    import torch
-
-    cosines = (x[front].double() @ x[pick].double()) * (scale[front] * scale[pick])
-    distances = (1 - cosines).clamp(min=0)
-    states = _nearness(norms[front], norms[pick], distances, limits)
-    near.copy_(torch.where((states == FAR) | (near == NEAR), near, states.to(torch.int8)))
-    open_rows[(states == NEAR) | (front == pick)] = 0
-    values = (distances * (own[front] + sigma[pick]))[:, None]
-    rank = torch.searchsorted(sorted_rows[:, :count].contiguous(), values, right=True)
-    place = torch.arange(count + 1, device=x.device)
-    moved = sorted_rows[:, : count + 1].gather(1, place - (place > rank).long())
-    sorted_rows[:, : count + 1] = moved.scatter_(1, rank, values)
-    score.copy_(sorted_rows[:, : count + 1] @ weights[: count + 1])
-
-
-def _winner(front: Any, score: Any, worth: Any, open_rows: Any, near: Any, found: Any, tie: float) -> None:
-    """Write the best worth of open rows, the lowest row within a share `tie` of it, and how many may be too near."""
-    import torch
-
-    live = open_rows > 0
-    value = torch.where(live, score * worth, -torch.inf)
-    best = value.amax()
-    found[0] = best
-    found[1] = front[live & (value >= best - best.abs() * tie)].min() if float(best) > -np.inf else 0
-    found[2] = (live & (near == UNSURE)).sum()
+        places.near[at] = near * NEAR
+        places.open[at] = 1 - near

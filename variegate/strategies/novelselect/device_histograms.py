@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from variegate.geometry import Held, device_kernels, to_device
+from variegate.geometry import Held, kernels_run, to_device
 from variegate.geometry.rounding import sum_share
 
 __all__ = ["Bins"]
@@ -93,13 +93,12 @@ class Bins:
 
     def _count(self, picks: Any) -> None:
         """Count the distances to at most `PICK_ROWS` picks into the bins, and bound the scores."""
-        pool, kernels = self.pool, device_kernels()
+        pool = self.pool
         rows, scale, sigma = pool.coarse[picks], pool.coarse_scale[picks], self.sigma[picks]
-        if kernels is not None:
-            kernels.add_to_bins(
-                pool.coarse, pool.coarse_scale, self.own, rows, scale, sigma, self.inverse, self.edges,
-                self.counts, self.sums, self.table, self.raw, pool.slack,
-            )  # fmt: skip
+        if kernels_run():
+            from variegate.strategies.novelselect import kernels
+
+            kernels.add_to_bins(self, rows, scale, sigma)
             self.additions += -(-len(picks) // TOGETHER)
             return
         step = self._step(len(picks))

@@ -1,4 +1,4 @@
-"""NovelSelect's scores and its bound on the rows outside the front, on a device."""
+"""NovelSelect's scores on a device."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from variegate.geometry import Held, held, proximity_weights, to_device
 from variegate.geometry.rounding import angle_error
+from variegate.geometry.vectors import blocks
 from variegate.strategies.novelselect.device_histograms import Bins
 
-__all__ = ["DeviceRest", "DeviceScores"]
+__all__ = ["DeviceScores"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Groups of rows of like density that have a bound each.
-GROUPS = 64
 # Bytes of rows, picks and distances that are looked at together in float64.
 BLOCK_BYTES = 512 << 20
 
@@ -66,6 +65,22 @@ class DeviceScores:
         """At least the score of each row with respect to the folded picks, (n,) float64 on the device."""
         return self.bins.bound
 
+    def angles(self) -> Floats:
+        """Return the angles of all rows from a centre, or a little more, shape (n,)."""
+        import torch
+
+        pool, n, d = self.pool, len(self.x), int(self.pool.rows.shape[1])
+        parts = [slice(start, stop) for start, stop in blocks(n, max(1, BLOCK_BYTES // (8 * d)))]
+        centre = sum(pool.wide(part).sum(0) for part in parts)
+        length = float(torch.linalg.vector_norm(centre))
+        if length > n * 1e-6:
+            centre = centre / length
+        else:
+            centre = torch.zeros_like(centre)
+            centre[0] = 1
+        cosines = torch.cat([pool.wide(part) @ centre for part in parts])
+        return np.asarray(np.arccos(cosines.clamp(-1, 1).cpu().numpy()) + angle_error(d))
+
     def distances(self, rows: Any) -> Any:
         """Return the cosine distances of some rows to all picks, in float64, shape (rows, count)."""
         import torch
@@ -92,46 +107,3 @@ class DeviceScores:
     def rows_at_once(self) -> int:
         """Return how many rows are scored together."""
         return max(1, BLOCK_BYTES // (8 * (4 * self.count + int(self.pool.rows.shape[1]))))
-
-
-class DeviceRest:
-    """A bound on the worth of all rows outside the front, without looking at them; see :class:`.front.Rest`.
-
-    Args:
-        scores: of all rows.
-        worth: (n,) by what scores are multiplied.
-    """
-
-    def __init__(self, scores: DeviceScores, worth: Floats) -> None:
-        import torch
-
-        pool, n, d = scores.pool, len(worth), int(scores.pool.rows.shape[1])
-        step = max(1, BLOCK_BYTES // (8 * d))
-        parts = [slice(start, min(start + step, n)) for start in range(0, n, step)]
-        centre = sum(pool.wide(part).sum(0) for part in parts)
-        length = float(torch.linalg.vector_norm(centre))
-        if length > n * 1e-6:
-            centre = centre / length
-        else:
-            centre = torch.zeros_like(centre)
-            centre[0] = 1
-        cosines = torch.cat([pool.wide(part) @ centre for part in parts])
-        self.angles: Floats = np.arccos(cosines.clamp(-1, 1).cpu().numpy()) + angle_error(d)
-        density = scores.own * worth
-        order = np.argsort(density if density.any() else worth)
-        # Groups of one size; what is missing to that is filled with the last row once more.
-        width = -(-n // min(GROUPS, n))
-        self.order = to_device(np.pad(order, (0, -n % width), mode="edge").reshape(-1, width))
-        self.density, self.worth, self.angle = (
-            to_device(values)[self.order].amax(1).cpu().numpy() for values in (density, worth, self.angles)
-        )
-        self.limits = np.full(len(self.order), -np.inf)
-
-    def most(self, limits: Any) -> Any:
-        """Return the highest limit of each group, on the device."""
-        return limits[self.order].amax(1)
-
-    def follow(self, weight: float, density: float, angle: float) -> None:
-        """Take a pick into account, by the weight of the last rank, its density and its angle from the centre."""
-        reach = 1 - np.cos(np.minimum(self.angle + angle, np.pi))
-        self.limits += weight * reach * (self.density + self.worth * density)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +13,45 @@ from variegate.progress import track
 from variegate.strategies.novelselect.candidates import Candidates
 from variegate.strategies.novelselect.device_front import DeviceFront
 from variegate.strategies.novelselect.device_scores import DeviceScores
-from variegate.strategies.novelselect.exact import ExactScores
-from variegate.strategies.novelselect.front import Front, Rest
+from variegate.strategies.novelselect.front import Front
 from variegate.strategies.novelselect.scores import Scores
 from variegate.strategies.room import Room
 
-__all__ = ["greedy"]
+__all__ = ["Engine", "greedy"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # Rows in the front at least, and picks after which it is chosen anew at the latest.
 FRONT, BLOCK = 4096, 256
 # Rows in the front at most, as a share of all, as long as it decides anything.
 LARGEST = 1 / 8
+
+
+class Engine(Protocol):
+    """What finds the next picks: :class:`.front.Front` by numpy, :class:`.device_front.DeviceFront` on a device.
+
+    The loop chooses a front, picks from it for as long as it decides, and closes it.
+    """
+
+    @property
+    def picks(self) -> Ints:
+        """The picks so far, owned rows first."""
+
+    def add(self, row: int) -> None:
+        """Take a row as the next pick, while there is no front."""
+
+    def begin(self, size: int, made: int) -> None:
+        """Choose the front: about `size` rows of the highest bounds, after `made` picks besides the owned rows."""
+
+    def best(self) -> tuple[int, float] | None:
+        """Return the row worth most and what it is worth; None where a row outside the front might be worth as much."""
+
+    def follow(self, pick: int) -> None:
+        """Take the best row as the next pick, and bring the front up to date."""
+
+    def close(self) -> None:
+        """Give back what the front has found, at its end."""
 
 
 def greedy(
@@ -62,57 +87,40 @@ def greedy(
         The picks, their scores (times their worth), and how many picks keep the spacing from all earlier ones.
     """
     owned, threads = len(room.owned), Threads()
-    scores: Scores | DeviceScores
-    if active_device() is None:
-        scores = Scores(x, sigma, owned + room.size, alpha, density_of, threads)
-    else:
-        scores = DeviceScores(x, sigma, owned + room.size, alpha, density_of)
+    most, worth = owned + room.size, np.ones(len(x)) if worth is None else worth
     candidates = Candidates(x, groups, spacing, room)
+    engine: Engine
+    if active_device() is None:
+        engine = Front(Scores(x, sigma, most, alpha, density_of, threads), candidates, worth, batch)
+    else:
+        engine = DeviceFront(DeviceScores(x, sigma, most, alpha, density_of), candidates, worth, FRONT)
     gains: list[float | None] = []
 
-    def take(row: int) -> None:
-        scores.add(row)
+    def take(row: int, score: float | None) -> None:
+        room.take(row)
         candidates.note(row)
+        gains.append(score)
 
     for row in room.owned.tolist():
-        take(row)
-    if worth is None:
-        worth = np.ones(len(x))
-    front_of = _fronts(scores, candidates, worth, room, batch)
+        engine.add(row)
+        candidates.note(row)
     size = FRONT
     with threads, track("novelselect", room.size, "picks") as advance:
         if start is not None and not room.full:
-            room.take(start)
-            take(start)
-            gains.append(None)
+            engine.add(start)
+            take(start, None)
             advance(1)
         while not room.full:
-            scores.fold()
-            front = front_of(size, len(gains))
+            engine.begin(size, len(gains))
             made = 0
-            while made < BLOCK and not room.full and (found := front.best()) is not None:
-                best, score = found
-                room.take(best)
-                take(best)
-                gains.append(score)
+            while made < BLOCK and not room.full and (found := engine.best()) is not None:
+                take(*found)
+                engine.follow(found[0])
                 made += 1
                 advance(1)
-                front.follow(best)
-            front.close()
+            engine.close()
             size = _next_size(size, made, len(x))
-    rows = scores.rows[owned : scores.count].copy()
-    return rows, gains, candidates.spaced if candidates.spaced is not None else len(rows)
-
-
-def _fronts(
-    scores: Scores | DeviceScores, candidates: Candidates, worth: Floats, room: Room, batch: int
-) -> Callable[[int, int], Front | DeviceFront]:
-    """Return what makes a front, by its size and the number of picks before it."""
-    if isinstance(scores, DeviceScores):
-        only = DeviceFront(scores, candidates, worth, room, FRONT)
-        return lambda size, made: only.begin(made)
-    rest, exact = Rest(scores, worth), ExactScores(scores, candidates)
-    return lambda size, made: Front(scores, exact, worth, rest, size, batch, made)
+    return engine.picks[owned:].copy(), gains, len(gains) if candidates.spaced is None else candidates.spaced
 
 
 def _next_size(size: int, made: int, rows: int) -> int:

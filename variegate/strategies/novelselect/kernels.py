@@ -1,4 +1,4 @@
-"""Triton kernels of the work on an accelerator; each has a plain counterpart by PyTorch's own operations beside its caller.
+"""The Triton kernels of NovelSelect; each has a plain counterpart by PyTorch's own operations beside its caller.
 
 Imported only where they are used: Triton comes with PyTorch's CUDA builds. With TRITON_INTERPRET=1 set before the import they run
 on the CPU, slowly, which is how they are tested.
@@ -11,78 +11,16 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from variegate.geometry.neighbours.kernels import products, step
 from variegate.geometry.rounding import HALF_SUM
 
-__all__ = ["add_to_bins", "insert", "screen", "winner"]
+__all__ = ["add_to_bins", "insert", "winner"]
 
-# Rows, columns and dimensions of a tile of products.
-TILE_ROWS, TILE_POINTS, TILE_PICKS = 128, 128, 64
+# Rows and picks of a tile of products.
+TILE_ROWS, TILE_PICKS = 128, 64
 # Entries of a sorted row, of a vector, and of the front that are looked at together.
 RUN = 1024
 INF = tl.constexpr(float("inf"))
-
-
-@triton.jit
-def _products(
-    left, right, left_at, right_at, rows, others, d,
-    ROWS: tl.constexpr, OTHERS: tl.constexpr, STEP: tl.constexpr, SUM: tl.constexpr,
-):  # fmt: skip
-    """Return a tile of products in float32; the sum is begun anew every SUM dimensions, so that the tensor cores lose less."""
-    left_from = left + left_at.to(tl.int64)[:, None] * d
-    right_from = right + right_at.to(tl.int64)[None, :] * d
-    total = tl.zeros([ROWS, OTHERS], tl.float32)
-    for start in range(0, d, SUM):
-        part = tl.zeros([ROWS, OTHERS], tl.float32)
-        for more in range(0, SUM, STEP):
-            at = start + more + tl.arange(0, STEP)
-            one = tl.load(left_from + at[None, :], mask=(left_at < rows)[:, None] & (at < d)[None, :], other=0.0)
-            other = tl.load(right_from + at[:, None], mask=(right_at < others)[None, :] & (at < d)[:, None], other=0.0)
-            part = tl.dot(one, other, part, input_precision="ieee")
-        total += part
-    return total
-
-
-@triton.jit
-def _screen(
-    queries, points, least, gap, near, out, n, m, d, BEYOND: tl.constexpr,
-    ROWS: tl.constexpr, POINTS: tl.constexpr, STEP: tl.constexpr, SUM: tl.constexpr,
-):  # fmt: skip
-    tiles = tl.cdiv(n, ROWS)
-    # Programs that run together share their points.
-    query = (tl.program_id(0) % tiles) * ROWS + tl.arange(0, ROWS)
-    point = (tl.program_id(0) // tiles) * POINTS + tl.arange(0, POINTS)
-    bounds = -2 * _products(queries, points, query, point, n, m, d, ROWS, POINTS, STEP, SUM)
-    bounds += tl.load(least + point, mask=point < m, other=0.0)[None, :]
-    if BEYOND:
-        gaps = tl.load(gap + point, mask=point < m, other=0.0)[None, :]
-        limits = tl.load(near + query, mask=query < n, other=0.0)[:, None]
-        bounds = tl.where(bounds + gaps <= limits, INF, bounds)
-    to = out + query.to(tl.int64)[:, None] * m + point[None, :]
-    tl.store(to, bounds, mask=(query < n)[:, None] & (point < m)[None, :])
-
-
-def screen(queries: Any, points: Any, least: Any, gap: Any, near: Any, out: Any) -> None:
-    """Write -2 x the products of queries and points plus the point's `least`; infinite where that plus its `gap` is <= `near`.
-
-    Args:
-        queries: (n, d).
-        points: (m, d), of the same type, float16 or float32.
-        least: (m,) float32.
-        gap: (m,) float32.
-        near: (n,) float32; None for no limit.
-        out: (n, m) float32, is written.
-    """
-    (n, d), m = queries.shape, len(points)
-    programs = triton.cdiv(n, TILE_ROWS) * triton.cdiv(m, TILE_POINTS)
-    _screen[(programs,)](
-        queries, points, least, gap, least if near is None else near, out, n, m, d, BEYOND=near is not None,
-        ROWS=TILE_ROWS, POINTS=TILE_POINTS, STEP=_step(points), SUM=HALF_SUM, num_warps=8, num_stages=3,
-    )  # fmt: skip
-
-
-def _step(rows: Any) -> int:
-    """Return the dimensions of a tile: so many that it has 128 bytes a row."""
-    return 128 // int(rows.element_size())
 
 
 @triton.jit
@@ -98,7 +36,7 @@ def _add_to_bins(
     for start in range(0, count, PICKS):
         pick = start + tl.arange(0, PICKS)
         counted = (pick < count)[None, :]
-        cosines = _products(rows, picks, at, pick, n, count, d, ROWS, PICKS, STEP, SUM)
+        cosines = products(rows, picks, at, pick, n, count, d, ROWS, PICKS, STEP, SUM)
         cosines *= lengths * tl.load(pick_scale + pick, mask=pick < count, other=0.0)[None, :]
         density = own_part + tl.load(sigma + pick, mask=pick < count, other=0.0)[None, :]
         distances = tl.maximum(1 + slack - cosines, 0.0) * density
@@ -127,18 +65,23 @@ def _add_to_bins(
     tl.store(bound + at, total, mask=real)
 
 
-def add_to_bins(
-    rows: Any, scale: Any, own: Any, picks: Any, pick_scale: Any, sigma: Any, inverse: Any, edges: Any,
-    counts: Any, sums: Any, table: Any, bound: Any, slack: float,
-) -> None:  # fmt: skip
-    """Count the picks' distances into the rows' bins and bound the rows' scores by them; see novelselect.device_histograms.
+def add_to_bins(bins: Any, picks: Any, pick_scale: Any, sigma: Any) -> None:
+    """Count the distances to picks into the bins of a :class:`.device_histograms.Bins`, and bound the rows' scores by them.
 
     The products stay in registers: what is read is the matrix, once, and what is written are the bins.
+
+    Args:
+        bins: written in place.
+        picks: (picks, d) their coarse rows.
+        pick_scale: (picks,) what scales these to length 1.
+        sigma: (picks,) their densities.
     """
+    rows, scale = bins.pool.coarse, bins.pool.coarse_scale
     n, d = rows.shape
     _add_to_bins[(triton.cdiv(n, TILE_ROWS),)](
-        rows, scale, own, picks, pick_scale, sigma, inverse, edges, counts, sums, table, bound, n, d, len(picks), slack,
-        ROWS=TILE_ROWS, PICKS=TILE_PICKS, STEP=_step(rows), SUM=HALF_SUM, BINS=len(edges), num_warps=8, num_stages=3,
+        rows, scale, bins.own, picks, pick_scale, sigma, bins.inverse, bins.edges, bins.counts, bins.sums, bins.table, bins.raw,
+        n, d, len(picks), bins.pool.slack,
+        ROWS=TILE_ROWS, PICKS=TILE_PICKS, STEP=step(rows), SUM=HALF_SUM, BINS=len(bins.edges), num_warps=8, num_stages=3,
     )  # fmt: skip
 
 
@@ -196,14 +139,12 @@ def _note_nearness(norms, limits, near, open_rows, slot, row, pick, distance):
         tl.store(open_rows + slot, tl.zeros((), tl.int8))
 
 
-def insert(
-    x: Any, scale: Any, norms: Any, own: Any, sigma: Any, weights: Any, limits: Any, front: Any, sorted_rows: Any, score: Any,
-    open_rows: Any, near: Any, pick: int, count: int,
-) -> None:  # fmt: skip
-    """Put the distance to a pick into the sorted row of each row of the front; see novelselect.device_front."""
-    _insert[(len(front),)](
-        x, scale, norms, own, sigma, weights, limits, front, sorted_rows, score, open_rows, near, pick, count, x.shape[1],
-        sorted_rows.stride(0), RUN=RUN, num_warps=4,
+def insert(to: Any, pick: int, count: int) -> None:
+    """Put the distance to a pick into :class:`.device_places.Places`, see there."""
+    x = to.pool.rows
+    _insert[(len(to.rows),)](
+        x, to.pool.scale, to.pool.norms, to.own, to.sigma, to.weights, to.limits, to.rows, to.sorted, to.score, to.open, to.near,
+        pick, count, x.shape[1], to.sorted.stride(0), RUN=RUN, num_warps=4,
     )  # fmt: skip
 
 
@@ -231,6 +172,9 @@ def _winner(front, score, worth, open_rows, near, found, rows, TIE: tl.constexpr
     tl.store(found + 2, tl.sum(unsure, 0).to(tl.float64))
 
 
-def winner(front: Any, score: Any, worth: Any, open_rows: Any, near: Any, found: Any, tie: float) -> None:
-    """Write the best worth of the front's open rows, the lowest row within a share `tie` of it, and how many may be too near."""
-    _winner[(1,)](front, score, worth, open_rows, near, found, len(front), TIE=tie, RUN=RUN, num_warps=8)
+def winner(among: Any, tie: float) -> None:
+    """Write what :meth:`.device_places.Places.winner` returns into `found`."""
+    _winner[(1,)](
+        among.rows, among.score, among.worth, among.open, among.near, among.found, len(among.rows),
+        TIE=tie, RUN=RUN, num_warps=8,
+    )  # fmt: skip
