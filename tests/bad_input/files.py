@@ -71,7 +71,7 @@ PLACES = [
         f"measure f {LENGTH}", r"f/b\.jsonl, line 3: lacks the field 'response'",
     ),
     Case(
-        "a folder with one empty file", {"f": None, "f/a.jsonl": lines(*GOOD), "f/deep": None, "f/deep/b.csv": b""},
+        "a folder with nothing but empty files", {"f": None, "f/deep": None, "f/deep/b.csv": b""},
         f"measure f {LENGTH}", r"f/deep/b\.csv: the file is empty",
     ),
     Case("nothing on stdin", {"-": b""}, f"measure - {LENGTH}", "stdin: the file is empty"),
@@ -125,18 +125,12 @@ DAMAGED = [
     # other content than the ending says
     file("prose.jsonl", b"Once upon\na time\n", ", line 1: is not valid JSON"),
     file("csv.jsonl", b"instruction,response\na,b\n", ", line 1: is not valid JSON"),
-    file("zip.jsonl", gzip.compress(lines(*GOOD)), ", line 1: is not valid UTF-8|: .*gzip"),
-    file("parquet.jsonl", parquet(GOOD), ", line 1: is not valid UTF-8|: .*parquet"),
-    file("parquet.csv", parquet(GOOD), ", line 1: is not valid UTF-8|: .*parquet"),
-    file("vectors.json", npy(NUMBERS), ", line 1: is not valid UTF-8"),
+    file("vectors.json", npy(NUMBERS), ": is npy by its content, which is not read"),
     file("lines.csv", lines(*GOOD), ": .*(the first line does not look like field names|JSON)"),
     file("lines.parquet", lines(*GOOD), ": is no readable parquet file"),
     file("lines.arrow", lines(*GOOD), ": is no readable arrow file"),
-    file("table.arrow", parquet(GOOD), ": is no readable arrow file"),
-    file("table.parquet", arrow(GOOD), ": is no readable parquet file"),
     file("plain.jsonl.gz", lines(*GOOD), ": .*no whole gzip file"),
     file("plain.jsonl.zst", lines(*GOOD), ": .*no whole zstd file"),
-    file("gzip.jsonl.zst", gzip.compress(lines(*GOOD)), ": .*no whole zstd file"),
     # numpy's own message proposes to unpickle the file, which nobody should
     file("lines.npy", lines(*GOOD), r": is no readable \.npy file(?!.*unsafely)", COSINE),
     # encodings
@@ -205,7 +199,7 @@ JSON = [
     file("keyed.json", json.dumps({"q1": GOOD[0], "q2": GOOD[1]}).encode(), r": is one JSON object .*jq -c '\.\[\]'"),
     file(
         "columns.json", json.dumps({"question": ["a", "b"], "answer": ["c", "d"]}).encode(),
-        ": is one JSON object .*Write it as a list of rows",
+        ": no schema .*--columns instruction=question,response=answer",
     ),
     file("pretty.jsonl", json.dumps({"name": "x", "rows": [1, 2]}, indent=1).encode(), ": is one JSON object"),
     file("deep.json", b"[" * 100_000 + b"]" * 100_000, ": is nested too deeply"),

@@ -6,16 +6,17 @@ import csv
 import hashlib
 import io
 import json
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from variegate.data.rows import LineRows, ListRows, Rows, TableRows
+from variegate.data.rows import LineRows, ListRows, Rows
 from variegate.data.schema import SCHEMAS
+from variegate.data.tables import read_table
+from variegate.data.unpacking import BLOCK, content_kind, lines_of, whole
 from variegate.errors import DataError
 
-__all__ = ["ENDINGS", "digest", "is_data_file", "kind_of", "read_rows"]
+__all__ = ["ENDINGS", "EmptyError", "columns_as_rows", "digest", "is_data_file", "kind_of", "read_rows"]
 
 # Ending -> kind. `.npy` holds vectors, which have no rows of text: the corpus reads it itself.
 ENDINGS = {
@@ -30,10 +31,16 @@ ENDINGS = {
     ".npy": "npy",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-BLOCK = 1 << 20
 # Files that variegate itself writes beside data, LLaMA-Factory's index, and what `Dataset.save_to_disk` writes beside
 # its Arrow files: no rows in them.
-NOT_DATA = (".selection.json", ".bad-rows.jsonl", "dataset_info.json", "dataset_dict.json", "state.json")
+NOT_DATA = ("selection.json", "dataset_info.json", "dataset_dict.json", "state.json")
+RECORDS = (".selection.json", ".bad-rows.jsonl")
+# The parts of `DataFrame.to_json(orient="split")`.
+SPLIT = {"columns", "index", "data"}
+
+
+class EmptyError(DataError):
+    """A file without rows: among others of a folder it is left out, with a note."""
 
 
 def kind_of(name: str) -> tuple[str, str | None]:
@@ -59,7 +66,7 @@ def kind_of(name: str) -> tuple[str, str | None]:
 
 def is_data_file(path: Path) -> bool:
     """Whether a file of a folder is one of its data files: known ending, not hidden, not one of our own records."""
-    if path.name.startswith(".") or path.name.endswith(NOT_DATA) or not path.is_file():
+    if path.name.startswith(".") or path.name in NOT_DATA or path.name.endswith(RECORDS) or not path.is_file():
         return False
     endings = [suffix.lower() for suffix in path.suffixes[-2:]]
     kept = [ending for ending in endings if ending not in COMPRESSIONS]
@@ -78,100 +85,70 @@ def digest(content: bytes | Path) -> str:
 
 
 def read_rows(name: str, content: bytes | Path, kind: str, compression: str | None = None) -> Rows:
-    """Read the rows of one file.
+    """Read the rows of one file, as what its first bytes say that it is.
 
     Args:
         name: the file as the user named it, for errors.
         content: its path, or its bytes where it is no local file.
-        kind: a value of `ENDINGS` other than `npy`.
-        compression: "gzip", "zstd" or None.
+        kind: a value of `ENDINGS` other than `npy`, from its ending.
+        compression: "gzip", "zstd" or None, from its ending.
 
     Raises:
-        DataError: the file is missing, empty, damaged, or not what its ending says.
+        EmptyError: it has no rows.
+        DataError: the file is missing, damaged, or of a kind that is not read.
     """
+    try:
+        found = content_kind(content)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror}).") from None
+    if found in ("parquet", "arrow"):
+        kind, compression = found, None
+    elif found in ("gzip", "zstd") and kind not in ("parquet", "arrow"):
+        compression = found
+    elif found is not None and kind not in ("parquet", "arrow"):
+        raise DataError(f"{name}: is {found} by its content, which is not read. Unpack or convert it to .jsonl or .parquet.")
     if kind in ("parquet", "arrow"):
-        return _read_table(name, content, kind)
-    data = _bytes(name, content, compression)
-    if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
-        raise DataError(f"{name}: is UTF-32 text. Convert it first: iconv -f utf-32 -t utf-8 FILE > NEW")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{name}: is UTF-16 text. Convert it first: iconv -f utf-16 -t utf-8 FILE > NEW")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if not data.strip():
-        raise DataError(f"{name}: the file is empty.")
+        table = read_table(name, content, kind)
+        if not len(table):
+            raise EmptyError(f"{name}: has no rows.")
+        return table
+    start = next((line for _, line in lines_of(name, content, compression)), None)
+    if start is None:
+        raise EmptyError(f"{name}: the file is empty.")
+    if kind == "jsonl" and not start.lstrip().startswith(b"["):
+        return _read_lines(name, lines_of(name, content, compression))
     readers: dict[str, Callable[[str, bytes], Rows]] = {
         "jsonl": _read_jsonl,
         "json": _read_json,
         "csv": lambda name, data: _read_csv(name, data, ","),
         "tsv": lambda name, data: _read_csv(name, data, "\t"),
     }
-    return readers[kind](name, data)
-
-
-def _bytes(name: str, content: bytes | Path, compression: str | None) -> bytes:
-    import pyarrow as pa
-
-    try:
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        if compression:
-            with pa.CompressedInputStream(pa.BufferReader(data), compression) as stream:
-                data = bytes(stream.read())
-    except (pa.ArrowException, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: is no whole {compression} file ({_first_line(error)}).") from None
-    except OSError as error:
-        # pyarrow reports damaged streams as plain OSErrors without a number; those with one come from the file system.
-        reason = error.strerror if error.errno else f"no whole {compression} file: {_first_line(error)}"
-        raise DataError(f"{name}: cannot be read ({reason}).") from None
-    return data
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _read_table(name: str, content: bytes | Path, kind: str) -> Rows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        if isinstance(content, Path) and not content.stat().st_size:
-            raise DataError(f"{name}: the file is empty.")
-        source = pa.memory_map(str(content)) if isinstance(content, Path) else pa.BufferReader(content)
-        if kind == "parquet":
-            table = pq.read_table(source)
-        else:
-            try:
-                table = pa.ipc.open_file(source).read_all()
-            except pa.ArrowInvalid:
-                source.seek(0)
-                table = pa.ipc.open_stream(source).read_all()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{name}: is no readable {kind} file ({_first_line(error)}).") from None
-    twice = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
-    if twice:
-        raise DataError(f"{name}: the column {twice[0]!r} stands twice in the table. Rename one of them.")
-    return TableRows(table)
+    return readers[kind](name, whole(name, content, compression))
 
 
 def _read_jsonl(name: str, data: bytes) -> Rows:
-    if data.lstrip()[:1] == b"[":
-        document = _document(data)
-        if isinstance(document, list):
-            return _list_rows(name, document)
-        if _document(data.lstrip().split(b"\n", 1)[0]) is None:
-            # A list over several lines, and a broken one: its own reader says where.
-            return _read_json(name, data)
+    document = _document(data)
+    if isinstance(document, list):
+        return _list_rows(name, document)
+    if _document(data.lstrip().split(b"\n", 1)[0]) is None:
+        # A list over several lines, and a broken one: its own reader says where.
+        return _read_json(name, data)
+    return _read_lines(name, lines_of(name, data, None))
+
+
+def _read_lines(name: str, numbered: Iterable[tuple[int, bytes]]) -> Rows:
     lines, numbers = [], []
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        line = line.rstrip(b"\r")
-        if line.strip():
-            lines.append(line)
-            numbers.append(number)
+    for number, line in numbered:
+        lines.append(line)
+        numbers.append(number)
     rows = LineRows(lines, numbers)
-    if len(rows) > 1 and not isinstance(next(rows.parsed()), dict):
-        document = _document(data)
+    first = next(rows.parsed())
+    if len(rows) > 1 and not isinstance(first, dict):
+        document = _document(b"\n".join(lines))
         if isinstance(document, dict):
             return _one_object(name, document)
+    if len(rows) == 1 and isinstance(first, dict):
+        return columns_as_rows(first) or rows
     return rows
 
 
@@ -221,11 +198,14 @@ def _broken(data: bytes, error: json.JSONDecodeError) -> str:
 
 def _list_rows(name: str, document: list[Any]) -> Rows:
     if not document:
-        raise DataError(f"{name}: the list has no rows.")
+        raise EmptyError(f"{name}: the list has no rows.")
     return ListRows(document)
 
 
 def _one_object(name: str, document: dict[str, Any]) -> Rows:
+    columns = columns_as_rows(document)
+    if columns is not None:
+        return columns
     if any(schema.names_fit(document) or schema.matches(document) for schema in SCHEMAS.values()):
         return ListRows([document])
     keys = ", ".join(list(document)[:8]) + (", ..." if len(document) > 8 else "")
@@ -237,6 +217,36 @@ def _one_object(name: str, document: dict[str, Any]) -> Rows:
     elif len(document) > 1 and all(isinstance(value, dict) for value in document.values()):
         way = "If its values are the rows, write them out: jq -c '.[]' FILE > rows.jsonl"
     raise DataError(f"{name}: is one JSON object (keys: {keys}), not a list of rows. {way}")
+
+
+def columns_as_rows(document: dict[str, Any]) -> ListRows | None:
+    """Return the rows of an object of columns, as `pandas.DataFrame.to_json` writes it; None where an object is none.
+
+    Its values are lists of one length, or objects with the same keys, that hold texts, numbers and the like; or it has the
+    columns' names, the index and the data apart (`orient="split"`).
+    """
+    names, data = document.get("columns"), document.get("data")
+    if isinstance(names, list) and isinstance(data, list) and data and {"columns", "data"} <= document.keys() <= SPLIT:
+        if all(isinstance(row, list) and len(row) == len(names) for row in data):
+            return ListRows([dict(zip(map(str, names), row, strict=True)) for row in data], as_columns=True)
+        return None
+    values = list(document.values())
+    if len(values) > 1 and all(isinstance(value, dict) for value in values):
+        keys = list(values[0])
+        if len(keys) and all(list(value) == keys for value in values) and all(_is_index(key, at) for at, key in enumerate(keys)):
+            lists = [list(value.values()) for value in values]
+            return ListRows([dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)], as_columns=True)
+        return None
+    listed = (
+        len(values) > 1 and all(isinstance(value, list) and value for value in values) and len({len(one) for one in values}) == 1
+    )
+    if not listed or any(isinstance(one, dict | list) for value in values for one in value):
+        return None
+    return ListRows([dict(zip(document, row, strict=True)) for row in zip(*values, strict=True)], as_columns=True)
+
+
+def _is_index(key: str, at: int) -> bool:
+    return key.lstrip("-").isdigit() or key == str(at)
 
 
 def _read_csv(name: str, data: bytes, delimiter: str) -> Rows:
@@ -279,7 +289,7 @@ def _read_csv(name: str, data: bytes, delimiter: str) -> Rows:
     except csv.Error as error:
         raise DataError(f"{name}, line {start}: is not valid CSV ({error}).") from None
     if not rows:
-        raise DataError(f"{name}: has a header but no rows.")
+        raise EmptyError(f"{name}: has a header but no rows.")
     return ListRows(rows, numbers)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from variegate.data.calls import as_pairs
 from variegate.data.schema import RowError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LineRows", "ListRows", "Rows", "TableRows", "in_order"]
+__all__ = ["LineRows", "ListRows", "Rows", "TableRows", "in_order", "rows_of"]
 
 BATCH = 8192
 
@@ -33,6 +34,10 @@ class Rows(Protocol):
         """Return some rows as Python objects."""
         ...
 
+    def with_constants(self, constants: Mapping[str, Any]) -> Rows:
+        """Return these rows with fields that are the same in each; those that they have stay."""
+        ...
+
 
 def in_order(places: Sequence[tuple[Rows, int]]) -> Iterator[Any]:
     """Yield the rows at some places as Python objects, many at a time: tables are slow row by row."""
@@ -49,16 +54,17 @@ def in_order(places: Sequence[tuple[Rows, int]]) -> Iterator[Any]:
 class LineRows:
     """JSON Lines: the bytes of each line, untouched."""
 
-    def __init__(self, lines: list[bytes], numbers: list[int]) -> None:
+    def __init__(self, lines: list[bytes], numbers: list[int], constants: Mapping[str, Any] | None = None) -> None:
         self.lines = lines
         self.numbers = numbers
+        self.constants = dict(constants or {})
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def parsed(self) -> Iterator[object]:
         """Yield each row, see :class:`Rows`."""
-        return map(_parse_line, self.lines)
+        return map(self._with_constants, map(_parse_line, self.lines))
 
     def where(self, position: int) -> str:
         """Say where a row stands."""
@@ -66,7 +72,14 @@ class LineRows:
 
     def take(self, positions: Sequence[int]) -> list[Any]:
         """Return some rows as Python objects."""
-        return [json.loads(self.lines[position]) for position in positions]
+        return [self._with_constants(json.loads(self.lines[position])) for position in positions]
+
+    def with_constants(self, constants: Mapping[str, Any]) -> LineRows:
+        """Return these rows with fields that are the same in each."""
+        return LineRows(self.lines, self.numbers, {**self.constants, **constants})
+
+    def _with_constants(self, row: object) -> object:
+        return {**self.constants, **row} if self.constants and isinstance(row, dict) else row
 
 
 def _parse_line(line: bytes) -> object:
@@ -83,11 +96,18 @@ def _parse_line(line: bytes) -> object:
 
 
 class ListRows:
-    """Rows held as Python objects: JSON lists and CSV files."""
+    """Rows held as Python objects: JSON lists and CSV files.
 
-    def __init__(self, rows: list[Any], numbers: list[int] | None = None) -> None:
+    Attributes:
+        rows: the rows.
+        numbers: the line of each, where they have lines.
+        as_columns: whether the file is one object of columns.
+    """
+
+    def __init__(self, rows: list[Any], numbers: list[int] | None = None, as_columns: bool = False) -> None:
         self.rows = rows
         self.numbers = numbers
+        self.as_columns = as_columns
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -104,6 +124,11 @@ class ListRows:
         """Return some rows as Python objects."""
         return [self.rows[position] for position in positions]
 
+    def with_constants(self, constants: Mapping[str, Any]) -> ListRows:
+        """Return these rows with fields that are the same in each."""
+        rows = [{**constants, **row} if isinstance(row, dict) else row for row in self.rows]
+        return ListRows(rows, self.numbers, self.as_columns)
+
 
 class TableRows:
     """Rows of an Arrow table: parquet, arrow and Hugging Face data sets."""
@@ -119,7 +144,8 @@ class TableRows:
         for batch in self.table.to_batches(max_chunksize=BATCH):
             try:
                 yield from batch.to_pylist()
-            except (ValueError, OverflowError):
+            except Exception:
+                # Whatever a value makes Arrow raise, it is one row's.
                 yield from map(self._row, batch.to_struct_array())
 
     @staticmethod
@@ -128,7 +154,7 @@ class TableRows:
             return scalar.as_py()
         except UnicodeDecodeError:
             return RowError("is not valid UTF-8")
-        except (ValueError, OverflowError) as error:
+        except Exception as error:
             return RowError(f"holds a value that cannot be read ({error})")
 
     def where(self, position: int) -> str:
@@ -137,4 +163,36 @@ class TableRows:
 
     def take(self, positions: Sequence[int]) -> list[Any]:
         """Return some rows as Python objects."""
-        return list(self.table.take(list(positions)).to_pylist())
+        rows = list(rows_of(self.table, positions).to_pylist())
+        return list(map(_unmapped, rows)) if any("map<" in str(kind) for kind in self.table.schema.types) else rows
+
+    def with_constants(self, constants: Mapping[str, Any]) -> TableRows:
+        """Return these rows with columns that are the same in each."""
+        import pyarrow as pa
+
+        table = self.table
+        for name, value in constants.items():
+            if name not in table.column_names:
+                kind = pa.int64() if isinstance(value, int) else pa.string()
+                table = table.append_column(name, pa.array([value] * len(table), kind))
+        return TableRows(table)
+
+
+def _unmapped(value: Any) -> Any:
+    """Return a value with an object for each of Arrow's maps, which are lists of pairs in Python."""
+    if isinstance(value, dict):
+        return {key: _unmapped(one) for key, one in value.items()}
+    if isinstance(value, list):
+        found = as_pairs(value)
+        return _unmapped(found) if isinstance(found, dict) else [_unmapped(one) for one in value]
+    return value
+
+
+def rows_of(table: pa.Table, positions: Sequence[int]) -> pa.Table:
+    """Return some rows of a table, in the order given; by slices where Arrow cannot take values of one of its types."""
+    import pyarrow as pa
+
+    try:
+        return table.take(list(positions))
+    except pa.ArrowNotImplementedError:
+        return pa.concat_tables([table.slice(position, 1) for position in positions] or [table.slice(0, 0)])

@@ -10,15 +10,19 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from variegate.data.detect import SAMPLE_ROWS, detect_schema, fit
-from variegate.data.files import ENDINGS, digest, is_data_file, kind_of, read_rows
+from variegate.data.files import ENDINGS, EmptyError, digest, is_data_file, kind_of, read_rows
 from variegate.data.rows import ListRows, Rows, TableRows
 from variegate.data.schema import RowError, Schema, mapped_schema, named_schema
+from variegate.data.tables import plain_table
 from variegate.errors import DataError, ParameterError, missing_extra
 
 __all__ = ["Source", "is_named", "open_sources"]
 
+# How Hive writes a null into a folder's name.
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<config>[^@]+))?(?:@(?P<split>.+))?")
 
 
@@ -65,22 +69,31 @@ def open_sources(data: object, schema: str | None = None, columns: Mapping[str, 
         raise ParameterError("--schema and --columns exclude each other: --columns is itself a schema.")
     given = named_schema(schema) if schema is not None else mapped_schema(columns) if columns else None
     sources = []
-    for name, rows, sha256 in _open(data):
-        sample = list(itertools.islice(rows.parsed(), SAMPLE_ROWS))
+    for opened in _open(data):
+        sample = list(itertools.islice(opened.rows.parsed(), SAMPLE_ROWS))
         if not sample:
-            raise DataError(f"{name}: has no rows.")
+            raise EmptyError(f"{opened.name}: has no rows.")
         if isinstance(sample[0], RowError) and all(isinstance(row, RowError) for row in sample):
-            raise DataError(f"{name}, {rows.where(0)}: {sample[0]}.")
+            raise DataError(f"{opened.name}, {opened.rows.where(0)}: {sample[0]}.")
         good = [at for at, row in enumerate(sample) if not isinstance(row, RowError)]
-        found = given or detect_schema(name, [sample[at] for at in good])
-        found, notes = fit(name, rows.where(good[0]), found, given is not None, [sample[at] for at in good])
-        sources.append(Source(name, rows, found, given is None, sha256, notes))
+        found = given or detect_schema(opened.name, [sample[at] for at in good])
+        place = opened.rows.where(good[0])
+        found, notes = fit(opened.name, place, found, given is not None, [sample[at] for at in good])
+        sources.append(Source(opened.name, opened.rows, found, given is None, opened.sha256, [*opened.notes, *notes]))
     return sources
 
 
-def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
+@dataclass
+class _Opened:
+    name: str
+    rows: Rows
+    sha256: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def _open(data: object) -> Iterator[_Opened]:
     if not is_named(data):
-        yield "rows in memory", _rows_in_memory(data), None
+        yield _Opened("rows in memory", _rows_in_memory(data))
         return
     name = str(data)
     path = Path(name)
@@ -89,16 +102,14 @@ def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
     except (OSError, ValueError) as error:
         raise DataError(f"{name[:80]}: cannot be the name of a file ({getattr(error, 'strerror', None) or error}).") from None
     if name == "-":
+        if sys.stdin is None:
+            raise DataError("stdin: is closed, so nothing can be read from it.")
         content = sys.stdin.buffer.read()
-        yield "stdin", read_rows("stdin", content, "jsonl"), digest(content)
+        yield _Opened("stdin", read_rows("stdin", content, "jsonl"), digest(content))
     elif "://" in name:
         yield _open_url(name)
     elif path.is_dir():
-        found = sorted(file for file in path.rglob("*") if is_data_file(file) and not _hidden(file, path) and not _record(file))
-        if not found:
-            raise DataError(f"{name}: no data file in this folder. Known endings: {', '.join(ENDINGS)}.")
-        for file in found:
-            yield _open_file(str(file), file)
+        yield from _open_folder(name, path)
     elif path.exists():
         yield _open_file(name, path)
     elif HUB_ID.fullmatch(name) and not _looks_like_a_file(name):
@@ -107,13 +118,47 @@ def _open(data: object) -> Iterator[tuple[str, Rows, str | None]]:
         raise DataError(f"{name}: no such file or folder.")
 
 
+def _open_folder(name: str, path: Path) -> list[_Opened]:
+    """Open the data files of a folder, with the columns that its folders' names hold; parts without rows are named in a note."""
+    found = sorted(file for file in path.rglob("*") if is_data_file(file) and not _hidden(file, path))
+    if not found:
+        raise DataError(f"{name}: no data file in this folder. Known endings: {', '.join(ENDINGS)}.")
+    opened, empty = [], []
+    for file in found:
+        try:
+            opened.append(_open_file(str(file), file))
+        except EmptyError as error:
+            empty.append(error)
+    if not opened:
+        raise empty[0]
+    places = [partition_of(Path(one.name).relative_to(path)) for one in opened]
+    numbered = {key for place in places for key in place} - {
+        key for place in places for key, value in place.items() if value is not None and not value.isdecimal()
+    }
+    for one, place in zip(opened, places, strict=True):
+        if place:
+            values = {key: int(value) if value is not None and key in numbered else value for key, value in place.items()}
+            one.rows = one.rows.with_constants(values)
+            one.notes.append(f"{', '.join(f'{key}={value}' for key, value in values.items())} is from the folder's name")
+    if empty:
+        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        opened[0].notes.append(f"left out, without rows: {'; '.join(str(error).rstrip('.') for error in empty[:3])}{more}")
+    return opened
+
+
+def partition_of(place: Path) -> dict[str, str | None]:
+    """Return the columns that stand in the names of a file's folders, as Hive and Spark write them: `lang=de/0.parquet`.
+
+    >>> partition_of(Path("lang=de/year=2024/0.parquet"))
+    {'lang': 'de', 'year': '2024'}
+    """
+    pairs = [part.partition("=") for part in place.parent.parts]
+    return {unquote(key): None if value == HIVE_NULL else unquote(value) for key, equals, value in pairs if key and equals}
+
+
 def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-
-def _record(file: Path) -> bool:
-    # What select and trainers keep beside rows is no data.
-    return file.name in ("dataset_info.json", "selection.json") or file.name.endswith(".selection.json")
+    # Names that begin with an underscore are those of Spark's and Delta's own files.
+    return any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
 
 
 def _looks_like_a_file(name: str) -> bool:
@@ -121,7 +166,7 @@ def _looks_like_a_file(name: str) -> bool:
     return path.suffix.lower() in (*ENDINGS, ".gz", ".zst", ".txt") or name.startswith((".", "/")) or path.parent.is_dir()
 
 
-def _open_file(name: str, path: Path) -> tuple[str, Rows, str]:
+def _open_file(name: str, path: Path) -> _Opened:
     try:
         kind, compression = kind_of(name)
     except DataError:
@@ -131,7 +176,9 @@ def _open_file(name: str, path: Path) -> tuple[str, Rows, str]:
     if kind == "npy":
         raise DataError(f"{name}: holds vectors, but rows of text are needed here.")
     try:
-        return name, read_rows(name, path, kind, compression), digest(path)
+        rows = read_rows(name, path, kind, compression)
+        notes = ["the file is one object of columns, read as rows"] if getattr(rows, "as_columns", False) else []
+        return _Opened(name, rows, digest(path), notes)
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror}).") from None
 
@@ -146,7 +193,7 @@ def _looks_like_json(path: Path) -> bool:
     return start[:1] in (b"{", b"[") and b'"' in start
 
 
-def _open_url(url: str) -> tuple[str, Rows, str]:
+def _open_url(url: str) -> _Opened:
     import fsspec
 
     kind, compression = kind_of(url.split("?", 1)[0])
@@ -160,10 +207,10 @@ def _open_url(url: str) -> tuple[str, Rows, str]:
     except Exception as error:
         # Every file system has errors of its own; what they have in common is that the URL cannot be read.
         raise DataError(f"{url}: cannot be read ({type(error).__name__}: {error}).") from error
-    return url, read_rows(url, content, kind, compression), digest(content)
+    return _Opened(url, read_rows(url, content, kind, compression), digest(content))
 
 
-def _open_hub(name: str) -> tuple[str, Rows, None]:
+def _open_hub(name: str) -> _Opened:
     try:
         import datasets
     except ImportError:
@@ -186,13 +233,13 @@ def _open_hub(name: str) -> tuple[str, Rows, None]:
         if "train" not in splits and len(splits) > 1:
             raise DataError(f"{name}: has the splits {', '.join(splits)}. Say which with {name}@{splits[0]}.")
         loaded = loaded["train" if "train" in splits else splits[0]]
-    return name, _dataset_rows(name, loaded), None
+    return _Opened(name, _dataset_rows(name, loaded))
 
 
 def _dataset_rows(name: str, dataset: Any) -> Rows:
     if not len(dataset):
         raise DataError(f"{name}: has no rows.")
-    return TableRows(dataset.with_format("arrow")[:])
+    return TableRows(plain_table(dataset.with_format("arrow")[:]))
 
 
 def _rows_in_memory(data: Any) -> Rows:
@@ -207,7 +254,7 @@ def _rows_in_memory(data: Any) -> Rows:
     if hasattr(data, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return TableRows(pa.table(data))
+        return TableRows(plain_table(pa.table(data)))
     if isinstance(data, list | tuple) and data and isinstance(data[0], Mapping):
         return ListRows(list(data))
     raise ParameterError(

@@ -8,14 +8,14 @@ import io
 import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from variegate.data.files import kind_of
-from variegate.data.rows import LineRows, ListRows, Rows, TableRows, in_order
+from variegate.data.rows import LineRows, ListRows, Rows, TableRows, in_order, rows_of
 from variegate.errors import DataError
 from variegate.storage import check_target
 
@@ -81,6 +81,10 @@ def _plain(value: object) -> str:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, bytes):
+        # Old writers of tables have texts as bytes; what is no text is refused.
+        with suppress(UnicodeDecodeError):
+            return value.decode()
     raise TypeError(f"a value of type {type(value).__name__} cannot be written as text. Write .parquet instead.")
 
 
@@ -94,7 +98,7 @@ def _dump(row: object) -> bytes:
 
 
 def _jsonl(target: Path, places: Sequence[Place]) -> Iterator[bytes]:
-    if all(isinstance(rows, LineRows) for rows, _ in places):
+    if all(isinstance(rows, LineRows) and not rows.constants for rows, _ in places):
         for rows, position in places:
             yield rows.lines[position] + b"\n"  # type: ignore[attr-defined]
         return
@@ -238,7 +242,7 @@ def _joined(places: Sequence[Place]) -> Any:
     if schemas and all(id(rows) in tables for rows, _ in places) and all(schema.equals(schemas[0]) for schema in schemas):
         # A folder of parquet parts: one schema, which plain rows would lose.
         starts = dict(zip(tables, itertools.accumulate(map(len, tables.values()), initial=0), strict=False))
-        return pa.concat_tables(tables.values()).take([starts[id(rows)] + position for rows, position in places])
+        return rows_of(pa.concat_tables(tables.values()), [starts[id(rows)] + position for rows, position in places])
     dicts = list(in_order(places))
     names = list(dict.fromkeys(name for row in dicts for name in row))
     return pa.table({name: pa.array([row.get(name) for row in dicts]) for name in names})
