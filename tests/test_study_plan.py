@@ -28,7 +28,7 @@ def around(tmp_path, monkeypatch):
 
 def test_what_was_measured_is_found_again():
     """By names that stay: a folder of a study that was begun with another version of the code goes on."""
-    plain = Measure(("novelsum", "hdd"), ("both", "response"), "static", Views())
+    plain = Measure(("novelsum", "hdd"), ("both", "response"), "static", Views(embedder="static"))
     assert plain.id == "1883aeb935d39454"
     views = Views(embedder="lsa:256@0123456789abcdef", tokenizer="words", topics="source", tags="normalized:keyphrases")
     variant = Variant("n2", "novelsum", {"alpha": 2}, False)

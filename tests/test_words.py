@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 import variegate as vg
-from variegate.views.words import words_of
+from variegate.views.tags.words import words_of
 
 # Real words of each language: no two of a list share a pair of neighbouring signs of which tags could be made by mistake.
 SCRIPTS = {

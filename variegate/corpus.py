@@ -58,6 +58,7 @@ class Corpus:
         given_vectors: (n, d) of any float type for a corpus of vectors.
         vector_storage: "float32" or "float16": how vectors that are made of texts are kept.
         unnamed: whether nobody named it, neither by a file nor by `name=`.
+        kept: the views that were built.
     """
 
     name: str

@@ -17,8 +17,8 @@ from variegate.loading import load_each
 from variegate.metrics.ngrams import ngrams
 from variegate.metrics.run import naming
 from variegate.ragged import starts_of
+from variegate.viewing import Views
 from variegate.views.checked import same_dimensions
-from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.lsa.names import settled
 from variegate.views.tokens import Tokens, decode_tokens
 
@@ -140,8 +140,8 @@ def diagnose(
     *,
     reference: Any = None,
     side: str = "both",
-    embedder: str = DEFAULT_EMBEDDER,
-    tokenizer: str = "llama2",
+    embedder: str = Views.embedder,
+    tokenizer: str = Views.tokenizer,
     top: int = 5,
     clusters: int | None = None,
 ) -> Diagnosis:

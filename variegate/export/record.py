@@ -8,6 +8,7 @@ from typing import Any
 from variegate.corpus import Corpus
 from variegate.storage import as_json
 from variegate.strategies import Selection, tokens_by_side
+from variegate.viewing import Views
 
 __all__ = ["FORMAT", "RECORD", "record_path", "selection_record", "write_record"]
 
@@ -21,7 +22,7 @@ def record_path(output: Path) -> Path:
     return output.parent / f"{output.name}{RECORD}"
 
 
-def selection_record(corpus: Corpus, selection: Selection, tokenizer: str = "llama2") -> dict[str, Any]:
+def selection_record(corpus: Corpus, selection: Selection, tokenizer: str = Views.tokenizer) -> dict[str, Any]:
     """Return the record of a selection.
 
     Args:

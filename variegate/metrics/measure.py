@@ -16,7 +16,6 @@ from variegate.metrics.run import MAX_PAIR_ROWS, Draws, measure_side, naming
 from variegate.metrics.spec import Measurement, MetricSpec
 from variegate.metrics.table import GROUPS, METRICS, metric_specs
 from variegate.viewing import Views
-from variegate.views.embedder import DEFAULT_EMBEDDER
 
 __all__ = ["measure", "sides_of"]
 
@@ -29,8 +28,8 @@ def measure(
     *,
     reference: Any = None,
     side: str = "both",
-    embedder: str = DEFAULT_EMBEDDER,
-    tokenizer: str = "llama2",
+    embedder: str = Views.embedder,
+    tokenizer: str = Views.tokenizer,
     topics: str = Views.topics,
     tags: str = Views.tags,
     size_matched: int | None = None,

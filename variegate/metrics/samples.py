@@ -13,8 +13,8 @@ from variegate.errors import DataError
 from variegate.geometry import NearestOthers, near_duplicates, over_pairs, sharing
 from variegate.metrics.novelty import novelty_over_pairs
 from variegate.metrics.run import naming
+from variegate.viewing import Views
 from variegate.views.checked import same_dimensions
-from variegate.views.embedder import DEFAULT_EMBEDDER
 from variegate.views.lsa.names import settled
 
 __all__ = ["sample_scores"]
@@ -25,8 +25,8 @@ def sample_scores(
     side: Side,
     *,
     reference: Corpus | None = None,
-    embedder: str = DEFAULT_EMBEDDER,
-    tokenizer: str = "llama2",
+    embedder: str = Views.embedder,
+    tokenizer: str = Views.tokenizer,
     novelty: dict[str, Any] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Return what single samples contribute.

@@ -24,7 +24,6 @@ from variegate.strategies.room import Room
 from variegate.strategies.spec import Picks, Selection, StrategySpec
 from variegate.strategies.table import DEFAULT, STRATEGIES
 from variegate.viewing import Views, kind_of
-from variegate.views.embedder import DEFAULT_EMBEDDER
 
 __all__ = ["refuse_parameters", "select"]
 
@@ -49,8 +48,8 @@ def select(
     match_length: Any = None,
     extend: Any = None,
     side: str = "both",
-    embedder: str = DEFAULT_EMBEDDER,
-    tokenizer: str = "llama2",
+    embedder: str = Views.embedder,
+    tokenizer: str = Views.tokenizer,
     topics: str = DEFAULT_TOPICS,
     tags: str = Views.tags,
     reference: Any = None,

@@ -196,7 +196,7 @@ def _climb(corpus: Corpus, rung: Rung, target: Path, metrics: list[str] | None, 
         corpus, rung.size, rung.strategy, budget_tokens=rung.budget_tokens, side=rung.side, seed=rung.seed, **views, **dial
     )  # fmt: skip
     part = corpus.take(chosen.indices, rung.name)
-    record = selection_record(corpus, chosen, views.get("tokenizer", "llama2"))
+    record = selection_record(corpus, chosen, views.get("tokenizer", Views.tokenizer))
     found = [] if metrics is None else measure(
         part, metrics, side="all", reference=corpus, on_failure=lambda *_: None, **views
     )  # fmt: skip

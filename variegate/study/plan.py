@@ -15,7 +15,7 @@ from variegate.study.evaluation.settings import Evaluation, read_evaluations
 from variegate.study.halves import HALVES
 from variegate.study.identity import known_by, located_view, short_name
 from variegate.study.keys import Keys, located, read_yaml
-from variegate.study.subsets import SubsetSettings, read_subsets
+from variegate.study.subsets import EMBEDDER, SubsetSettings, read_subsets
 from variegate.study.training.settings import Command, Training, read_training
 from variegate.viewing import Views
 
@@ -80,7 +80,7 @@ class Measures:
     metrics: tuple[str, ...] | None = None
     variants: tuple[Variant, ...] = ()
     sides: tuple[str, ...] = SIDES
-    embedders: tuple[str, ...] = (Views.embedder,)
+    embedders: tuple[str, ...] = (EMBEDDER,)
     embedder_sides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tokenizer: str = Views.tokenizer
     topics: str = Views.topics
@@ -210,7 +210,7 @@ def _resolve_model(train: Keys, folder: Path) -> None:
 def _embedders(keys: Keys, folder: Path) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     """Read names, or mappings of a name and the sides that it is used on."""
     allowed = "an embedder, or a mapping with 'name' and 'sides'"
-    entries = keys.some("embedders", ["static"], allowed, lambda one: isinstance(one, str | Mapping) and bool(one))
+    entries = keys.some("embedders", [EMBEDDER], allowed, lambda one: isinstance(one, str | Mapping) and bool(one))
     names, on_sides = [], {}
     for at, entry in enumerate(entries):
         if isinstance(entry, str):

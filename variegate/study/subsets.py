@@ -24,6 +24,8 @@ from variegate.viewing import Views, kind_of
 
 __all__ = ["SubsetSettings", "read_subsets", "select_rows"]
 
+# Not what `select` takes where nothing is said: a study that was begun goes on with the vectors that it was begun with.
+EMBEDDER = "static"
 LENGTHS = 'LOW:HIGH in tokens of the response, in quotes, such as "50:500"'
 MOST_STEPS = 21
 
@@ -62,7 +64,7 @@ class SubsetSettings:
     size: int | None = None
     budget_tokens: int | None = None
     seed: int = 0
-    embedder: str = Views.embedder
+    embedder: str = EMBEDDER
     tokenizer: str = Views.tokenizer
     topics: str = Views.topics
     tags: str = Views.tags
@@ -98,7 +100,7 @@ class SubsetSettings:
     def _described(self) -> str:
         """The strategy, and what is otherwise than by default."""
         name = self.strategy
-        if self.embedder != "static":
+        if self.embedder != EMBEDDER:
             name += f" [{short_name(self.embedder)}]"
         if self.options != "{}":
             name += f" {self.options}"
@@ -160,7 +162,7 @@ def _grid(keys: Keys, study_seed: int, folder: Path) -> Iterator[SubsetSettings]
     if bool(sizes) == bool(budgets):
         raise ParameterError(f"{keys.place()}: '{keys.where}' takes either 'size' (rows) or 'budget_tokens'. Give one of them.")
     seeds = keys.wholes("seed", [study_seed])
-    embedders = [located_view(name, folder) for name in keys.words("embedder", ["static"])]
+    embedders = [located_view(name, folder) for name in keys.words("embedder", [EMBEDDER])]
     matched = keys.some("match_length", [None], "pool or null", lambda value: value in ("pool", None))
     base = _base(keys, folder)
     for strategy in strategies:
@@ -176,7 +178,7 @@ def _grid(keys: Keys, study_seed: int, folder: Path) -> Iterator[SubsetSettings]
         used = _used(strategy, base.topics)
         # What a strategy does not look at makes no other set of it.
         for side, (size, budget), embedder, match, seed, level in itertools.product(
-            sides if "side" in used else ["both"], amounts, embedders if "embedder" in used else ["static"], matched, seeds,
+            sides if "side" in used else ["both"], amounts, embedders if "embedder" in used else [EMBEDDER], matched, seeds,
             levels if "level" in used else [None],
         ):  # fmt: skip
             yield replace(

@@ -13,7 +13,7 @@ from variegate.progress import track
 from variegate.ragged import starts_of
 from variegate.views.cache import cached_arrays
 from variegate.views.tags.tags import KEYPHRASES, Tags, tags_of_rows
-from variegate.views.words import words_of
+from variegate.views.tags.words import words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
