@@ -88,7 +88,7 @@ def test_sets_of_vectors_are_no_part_of_a_fit(sets):
 def test_a_selection_is_fitted_on_the_pool_or_on_the_reference(sets):
     one, two = sets
     fitted = [fit_lsa(which).hash for which in (one, two)]
-    for strategy in ("novelselect", "macro", "mig"):
+    for strategy in ("novelselect", "macro"):
         chosen = vg.select(one, 10, strategy, embedder="lsa", topics="kmeans:4", length_range="1:60")
         assert chosen.params["lsa_fit"] == fitted[0]
     assert vg.select(one, 10, "novelselect", embedder="lsa", reference=two).params["lsa_fit"] == fitted[1]
