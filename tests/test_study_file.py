@@ -116,7 +116,7 @@ WRONG = {
     "subsets mapping": (study.small(subsets=RANDOM), "subsets:", r"'subsets' must be a list. Got \{"),
     "subsets text": (subsets("random"), "- random", r"'subsets\[0\]' must be a mapping of keys to values. Got 'random'"),
     "strategy": (subsets({"strategy": "randm", "size": 9}), "randm", r"value of 'subsets\[0\].strategy' .* 'randm'. Did you mean random"),
-    "no strategy": (subsets({"size": 9}), "- size", r"'subsets\[0\].strategy' is missing. It must be one of novelselect,"),
+    "no strategy": (subsets({"size": 9}), "- size", r"'subsets\[0\].strategy' is missing. It must be one of novelselect_rich,"),
     "side": (subsets({**MICRO, "side": "answer"}), "side: answer", r"'subsets\[0\].side' .*'answer'"),
     "level": (subsets({**MICRO, "level": "x"}), "level: x", r"'subsets\[0\].level' must be a number of steps from 2 to 21"),
     "level 50": (subsets({**MICRO, "level": 50}), "level: 50", r"or a list of levels in \[0, 100\]. Got 50"),
