@@ -264,3 +264,16 @@ def test_both_sides_of_a_public_shape(name):
     }, notes
     if name.startswith(("belle gen", "Math-Shep", "kto", "KTO")):
         assert any(word in " ".join(pool.sources[0].notes) for word in ("chat markers", "label", "kto_tag"))
+
+
+@pytest.mark.parametrize("odd", [["text"], {"a": 1}, 3, None, True])
+def test_odd_types_of_parts_and_roles_are_bad_rows_at_most(odd):
+    part = {"type": odd, "text": A}
+    rows = [
+        {"messages": chat(Q, A)},
+        {"messages": [{"role": "user", "content": Q}, {"role": "assistant", "content": [part]}]},
+        {"messages": [{"role": odd, "content": Q}, {"role": "assistant", "content": A}]},
+        {"messages": [{"role": "user", "content": Q}, {"role": "assistant", "content": A, "tool_calls": odd}]},
+    ]
+    pool = vg.load(put(rows), on_bad_row="skip")
+    assert set(pool.texts("instruction").to_pylist()) <= {Q, ""}

@@ -84,7 +84,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         return 0
     except click.ClickException as error:
         context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "variegate"
-        return _say(f"{error.format_message()} See {context} --help.", 2)
+        several = " Put the files of one data set into one folder, and name that." if "extra argument" in str(error) else ""
+        return _say(f"{error.format_message()}{several} See {context} --help.", 2)
     except VariegateError as error:
         if debug:
             raise

@@ -40,14 +40,14 @@ def as_pairs(value: Any) -> Any:
 
 def is_call(part: Mapping[str, Any]) -> bool:
     """Whether a message part, or an item without a role, is a call."""
-    if part.get("type") in _CALL_TYPES:
+    if str(part.get("type")) in _CALL_TYPES:
         return any(part.get(key) is not None for key in (*_NAMES, *_WRAPPERS))
     return any(isinstance(part.get(key), Mapping) for key in (*_WRAPPERS[1:], *_CODE))
 
 
 def is_result(part: Mapping[str, Any]) -> bool:
     """Whether a message part, or an item without a role, is what a call returned."""
-    return part.get("type") in _RESULT_TYPES or any(part.get(key) is not None for key in _RESULTS)
+    return str(part.get("type")) in _RESULT_TYPES or any(part.get(key) is not None for key in _RESULTS)
 
 
 def call_of(value: Any) -> Any:

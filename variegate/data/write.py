@@ -32,6 +32,8 @@ def check_writable(target: Path) -> None:
     Raises:
         DataError: its ending is unknown or cannot hold rows, or its folder does not exist.
     """
+    if str(target) == "-":
+        raise DataError("-o -: OUT must be the name of a file, such as out.jsonl, since what was done is recorded beside it.")
     kind, _ = kind_of(target.name)
     if kind == "npy":
         raise DataError(f"{target}: rows of text cannot be written as .npy. Use .jsonl, .json, .csv, .parquet or .arrow.")
