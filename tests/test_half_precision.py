@@ -12,7 +12,7 @@ import pytest
 import variegate as vg
 import variegate.geometry as geometry
 from tests.conftest import SAMPLE
-from tests.test_same_picks import OPTIONS, RNG, bags, crowd
+from tests.test_same_picks import CASES, OPTIONS, RNG, bags, crowd
 from variegate.cli import main
 from variegate.metrics import METRICS, sample_scores
 from variegate.strategies import STRATEGIES
@@ -23,12 +23,7 @@ from variegate.views.precision import in_half_precision
 from variegate.views.topics import cluster_labels
 
 HALF = np.float16
-OVER_VECTORS = [
-    (name, at)
-    for name, spec in STRATEGIES.items()
-    if spec.view in ("vectors", "vectors+tokens", "topics", "tag graph")
-    for at in range(len(OPTIONS[name]))
-]
+OF_VECTORS = ("vectors", "vectors+tokens", "topics", "tag graph")
 
 
 def halved(n: int, d: int, seed: int) -> np.ndarray:
@@ -56,12 +51,9 @@ def same(left: Any, right: Any) -> None:
 # --- the same results as of the same values in float32
 
 
-@pytest.mark.parametrize("limit", ["rows", "tokens", "extend"])
-@pytest.mark.parametrize(("name", "at"), OVER_VECTORS)
-def test_every_strategy(name, at, limit):
+@pytest.mark.parametrize(("name", "limit", "at"), [case for case in CASES if STRATEGIES[case[0]].view in OF_VECTORS])
+def test_every_strategy(name, limit, at):
     spec, options = STRATEGIES[name], dict(OPTIONS[name][at])
-    if limit != "rows" and (at or (limit == "extend" and not spec.extends)):
-        return
     n = 208
     x, tokens, tags = halved(n, 40, 0), bags(n, 300, 1), bags(n, 80, 2)
     size = options.pop("size", 30 if name == "dpp" else 100)

@@ -94,7 +94,9 @@ def test_workflows_run_what_there_is():
     assert pythons
     known = sessions | {f"newest-{python}" for python in re.findall(r"[\d.]+", pythons[1])}
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.stem for path in workflows} >= {"release"}
+    for path in workflows:
         workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert workflow["permissions"] == {"contents": "read"}, path.name
         for job in workflow["jobs"].values():
@@ -127,6 +129,13 @@ def test_text_is_opened_in_an_encoding_that_is_named(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and opens_text(node):
             assert "encoding" in {word.arg for word in node.keywords}, f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_error_that_is_expected_is_told_from_others_by_its_text(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.raises":
+            assert "match" in {word.arg for word in node.keywords}, f"line {node.lineno}"
 
 
 def test_public_names_are_few_and_real():

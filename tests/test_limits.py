@@ -155,7 +155,15 @@ def test_novelselect_by_tokens_divides_the_score():
 
 EXTENDED = [name for name, spec in STRATEGIES.items() if spec.extends]
 # Greedy strategies go on from what is owned as from their own picks.
-GO_ON = ["novelselect", "k_center", "facility_location", "dpp", "max_sum"]
+GO_ON = ["novelselect", "novelselect_rich", "k_center", "facility_location", "dpp", "max_sum"]
+GO_ON_WITH_TEXTS = ["token_coverage", "blend"]
+# These look at what is owned in another way, which tests of their own show; that of mig is in test_mig.py.
+LOOK_AT = ["repr_filter", "semdedup", "instag", "mig"]
+ONLY_AVOID = ["random"]
+
+
+def test_what_a_strategy_makes_of_owned_rows_is_shown_of_each_that_can_extend():
+    assert sorted([*GO_ON, *GO_ON_WITH_TEXTS, *LOOK_AT, *ONLY_AVOID]) == sorted(EXTENDED)
 
 
 @pytest.mark.parametrize("name", GO_ON)
@@ -171,7 +179,7 @@ def test_extending_a_selection_goes_on_with_it(name):
     assert places[vg.select(outside, 12, name, extend=x[whole[:8]]).indices].tolist() == whole[8:].tolist()
 
 
-@pytest.mark.parametrize("name", ["token_coverage", "blend"])
+@pytest.mark.parametrize("name", GO_ON_WITH_TEXTS)
 def test_extending_goes_on_with_texts_too(name, sample, tmp_path):
     whole = vg.select(sample, 30, name, low=2).indices
     sample.take(whole[:12]).write(tmp_path / "owned.jsonl")

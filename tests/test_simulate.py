@@ -29,10 +29,15 @@ def draw(name, n=40, seed=0):
 def test_every_set_is_a_selection_of_its_size(name, n):
     drawn = draw(name, n)
     assert len(drawn.sets) == len(SCENARIOS[name].sets)
-    assert len(drawn.pool) == POOL_SIZE * n or name == "near_copies"
-    for rows in drawn.sets:
-        assert len(rows) == n
-        assert len(set(rows.tolist())) == n or name == "copies"
+    distinct = {kind: [len(set(rows.tolist())) for rows in draw(kind, n).sets] for kind in (name, "copies")}
+    # A copy is a row that stands in the set twice; a near copy is a row of the pool's own.
+    copies = n * 5 - sum(distinct["copies"])
+    assert len(drawn.pool) == POOL_SIZE * n + (copies if name == "near_copies" else 0)
+    if name == "copies":
+        assert distinct[name] == sorted(distinct[name]) and distinct[name][0] < n == distinct[name][-1]
+    else:
+        assert distinct[name] == [n] * len(drawn.sets)
+    assert {len(rows) for rows in drawn.sets} == {n}
     assert np.abs(drawn.pool).max() < 1.2
     again, other = draw(name, n), draw(name, n, seed=1)
     assert np.array_equal(again.pool, drawn.pool)

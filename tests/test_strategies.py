@@ -158,6 +158,10 @@ GOLDEN = {
 }
 
 
+def test_every_strategy_of_vectors_has_golden_picks():
+    assert set(GOLDEN) == set(ON_VECTORS)
+
+
 @pytest.mark.parametrize("name", ON_VECTORS)
 def test_picks_are_exact_in_number_distinct_and_golden(name):
     x = RNG(0).normal(size=(40, 5))

@@ -78,4 +78,5 @@ def test_kills_in_each_stage_of_a_real_study(tmp_path):
     kills = [{"stage": stage, "seconds": draw.uniform(0, 0.02)} for stage in stages]
     folders = {tmp_path / "alone": [], tmp_path / "killed": kills}
     attempts = killed(small(tmp_path, study.base(tmp_path / "base")), False, folders)
+    assert [one["killed"] for one in attempts] == [False] + [True] * len(stages) + [False]
     check(attempts, folders)

@@ -228,7 +228,9 @@ def test_files_count_by_what_they_hold(tmp_path):
 
 def test_the_grids_of_the_examples_are_good(tmp_path):
     places = {"pool": SAMPLE, "heldout": SAMPLE, "prompts": "prompts.jsonl", "base": "base", "half": "test", "epochs": 1}
-    for path in (ROOT / "examples" / "mini_study").glob("*.yaml"):
+    grids = sorted((ROOT / "examples" / "mini_study").glob("*.yaml"))
+    assert {path.stem for path in grids} >= {"smoke", "laptop", "design", "gpu"}
+    for path in grids:
         text = string.Template(path.read_text(encoding="utf-8"))
         study.write(tmp_path / "study.yaml", text.substitute(**places, rate=1e-3, device="cpu", minilm="org/minilm"))
         assert read_study(tmp_path / "study.yaml").subsets

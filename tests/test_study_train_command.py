@@ -128,7 +128,7 @@ def test_a_command_ends_with_the_one_who_asked_for_it(folder, monkeypatch):
         return wait(self, timeout)
 
     monkeypatch.setattr(process.subprocess.Popen, "wait", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         fine_tune(folder / "rows.jsonl", folder, command(script), seed=0)
     state = Path("/proc") / (folder / "pid").read_text(encoding="utf-8") / "stat"
     if not Path("/proc").is_dir():

@@ -337,7 +337,7 @@ def test_what_a_killed_run_left_gives_way(base, talks, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("variegate.study.training.sft._save", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             run(folder, talks, settings(base))
     assert not list(folder.iterdir())
     assert run(folder, talks, settings(base))["loss"] == expected["loss"]

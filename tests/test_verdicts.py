@@ -6,9 +6,10 @@ import pytest
 
 import variegate as vg
 from tests.chat_server import BAD_ANSWERS
+from tests.conftest import needs
 from tests.judging import RUN, task_of
 from variegate.study.evaluation.judge import Judge, compare
-from variegate.study.evaluation.judge_request import Template, messages_of, read_verdict
+from variegate.study.evaluation.judge_request import Template, judging, messages_of, read_verdict
 from variegate.study.evaluation.prompts import Prompt
 from variegate.study.evaluation.replies import reference_replies
 from variegate.views.asking.chat import Unusable
@@ -41,20 +42,23 @@ def test_what_is_no_verdict(content):
         read_verdict(content, False)
 
 
-def test_no_bad_answer_is_a_verdict():
+OTHERWISE_BAD = {
+    **dict.fromkeys(("empty", "null"), "the answer is empty"),
+    **dict.fromkeys(("a refusal", "filtered"), "the model refused to answer"),
+    **dict.fromkeys(("no choices", "choices null", "another object"), "the server answered what is no chat completion"),
+    "cut": "the answer was cut for its length",
+}
+
+
+@needs("openai")
+@pytest.mark.parametrize("kind", [kind for kind, sent in BAD_ANSWERS.items() if isinstance(sent, dict)])
+def test_no_bad_answer_is_a_verdict(kind):
     from openai.types.chat import ChatCompletion
 
-    from variegate.study.evaluation.judge_request import judging
-
-    task = judging(Template(), 100)
-    for sent in BAD_ANSWERS.values():
-        if isinstance(sent, dict):
-            with pytest.raises(Unusable):
-                task.answer_in(
-                    ChatCompletion.construct(**sent)
-                    if "choices" not in sent or not sent["choices"]
-                    else ChatCompletion.model_validate(sent)
-                )
+    sent = BAD_ANSWERS[kind]
+    whole = ChatCompletion.model_validate(sent) if sent.get("choices") else ChatCompletion.construct(**sent)
+    with pytest.raises(Unusable, match=OTHERWISE_BAD.get(kind, "the judge gave no verdict of A, B, tie")):
+        judging(Template(), 100).answer_in(whole)
 
 
 def test_a_template_of_ones_own():

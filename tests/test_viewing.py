@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_a_view_looks_at_no_setting_but_those_that_it_says(kind):
     assert spared.record(kind, whole) == VIEWS.record(kind, whole)
     assert list(VIEWS.record(kind, whole)) == [name for name in ("tokenizer", "topics", "tags", "embedder") if name in needs]
     for name in set(OTHER) & set(needs):
-        with pytest.raises(vg.VariegateError):
+        with pytest.raises(vg.VariegateError, match=re.escape(OTHER[name])):
             replace(VIEWS, **{name: OTHER[name]}).build(kind, corpus(3, 30, "again"))
 
 
