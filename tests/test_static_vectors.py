@@ -60,6 +60,8 @@ def test_a_text_without_tokens_has_no_direction(tmp_path):
     path.write_text(
         "".join(json.dumps({"instruction": text, "response": "b"}) + "\n" for text in ("a", "", "c", "")), encoding="utf-8"
     )
-    with pytest.raises(vg.DataError, match=r"pool\.jsonl, instruction side: the vectors of rows 2, 4 are zero.*an empty text"):
+    with pytest.raises(
+        vg.DataError, match=r"pool\.jsonl, instruction side: the vectors of rows 2, 4 are zero.*there is no text on this side"
+    ):
         vg.load(path).vectors("instruction")
     assert vg.load(path).vectors("both").shape == (4, 256)

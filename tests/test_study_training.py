@@ -353,7 +353,7 @@ def test_settings_that_a_model_cannot_have(base, talks, tmp_path):
         run(tmp_path / "run", talks, settings("nowhere/at/all"))
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "q"}\n' * 3, encoding="utf-8")
-    with pytest.raises(DataError, match=r"prompts.jsonl: prompts without responses"):
+    with pytest.raises(DataError, match=r"prompts.jsonl: has no responses, so there is nothing to train on"):
         run(tmp_path / "run", prompts, settings(base))
 
 

@@ -51,15 +51,23 @@ CHAT = [{"role": "user", "content": "Name a game."}, {"role": "assistant", "cont
 @pytest.mark.parametrize("prompt", ["What now?", CHAT[:1]], ids=["string", "messages"])
 def test_preference_rows_with_and_without_a_prompt_are_read_back(prompt, ending, tmp_path):
     """In a table the column of some rows' prompts is null in the others."""
-    answer = "Rest." if isinstance(prompt, str) else CHAT[1:]
-    rows = [{"prompt": prompt, "chosen": answer, "rejected": answer}, {"chosen": answer, "rejected": answer}]
-    if not isinstance(prompt, str):
-        rows[1] = {"chosen": CHAT, "rejected": CHAT}
+    if isinstance(prompt, str):
+        rows = [
+            {"prompt": prompt, "chosen": "Rest.", "rejected": "Run."},
+            {"question": prompt, "chosen": "Go.", "rejected": "No."},
+        ]
+    else:
+        rows = [{"prompt": prompt, "chosen": CHAT[1:], "rejected": CHAT[1:]}, {"chosen": CHAT, "rejected": CHAT}]
     corpus = vg.load(rows, schema="preference")
     corpus.write(tmp_path / f"rows.{ending}")
     again = vg.load(tmp_path / f"rows.{ending}", schema="preference")
     for side in corpus.sides:
         assert again.texts(side).to_pylist() == corpus.texts(side).to_pylist()
+
+
+def test_a_preferred_answer_that_follows_nothing_is_refused():
+    with pytest.raises(vg.DataError, match=r"row 1: has no prompt: .* 'chosen' begins with the answer\. Pass --columns"):
+        vg.load([{"chosen": "Rest.", "rejected": "Run."}], schema="preference")
 
 
 # One of each kind of character that could end a text, a field or a line.
